@@ -1,0 +1,29 @@
+"""What the portal knows of a cluster from outside: written by its watch loop alone, read by every page."""
+
+from django.db import models
+
+
+class ClusterState(models.TextChoices):
+    UP = "UP"
+    SUSPECT = "SUSPECT"
+    DOWN = "DOWN"
+    RECOVERING = "RECOVERING"
+
+
+class Cluster(models.Model):
+    """One Slurm cluster. `poll_number` is taken when a poll *starts*: what a poll saw is never newer than its number."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    zone = models.CharField(max_length=40)
+    state = models.CharField(max_length=12, choices=ClusterState, default=ClusterState.DOWN)
+    state_since = models.DateTimeField(null=True)
+    last_answer_at = models.DateTimeField(null=True)
+    poll_number = models.PositiveBigIntegerField(default=0)
+    error = models.TextField(blank=True, help_text="why the last poll failed, or empty")
+    queues = models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Queue")
+    nodes = models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Node")
+    accounts = models.JSONField(default=list, help_text="names of the scheduler's accounts")
+    present = models.BooleanField(default=True, help_text="still in the environment file")
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,85 @@
+"""What the rest of Tandem may know of a scheduler: plain data, in words that are no one scheduler's own."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a scheduler's job stands, as far as all schedulers agree."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+class Ending(StrEnum):
+    """How it ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    LOST_NODE = "lost node"
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerJob:
+    """One job (or one array task of it) as the scheduler shows it. `task` is None without array."""
+
+    scheduler_id: str
+    user: str
+    name: str
+    placement: str | None
+    phase: Phase
+    ending: Ending | None
+    state: str
+    reason: str
+    queue: str
+    task: int | None = None
+    nodes: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue as the scheduler shows it; times in seconds, memory in MiB; None where it sets no limit."""
+
+    name: str
+    available: bool
+    is_default: bool
+    time_limit: int | None
+    nodes: int
+    cpus_per_node: int
+    memory_per_node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A compute node as the scheduler shows it; memory in MiB."""
+
+    name: str
+    state: str
+    reason: str
+    queues: tuple[str, ...]
+    cpus: int
+    cpus_used: int
+    memory: int
+    memory_used: int
+    load: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPicture:
+    """All that one poll saw: every live job of every person, recently ended ones, queues, nodes, accounts."""
+
+    jobs: tuple[SchedulerJob, ...] = ()
+    ended: tuple[SchedulerJob, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    accounts: tuple[str, ...] = ()

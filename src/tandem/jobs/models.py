@@ -1,0 +1,172 @@
+"""What became of people's work: spoolers, jobs and their tasks, placements, events.
+
+A *job* is what a person submitted, once. A *placement* is one handing of it to one cluster. A *task* is what starts at
+most once: one per array index, task 0 without array. A *claim* on the shared file system says which placement runs it.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class JobState(models.TextChoices):
+    ACCEPTED = "ACCEPTED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUSPENDED = "SUSPENDED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMEOUT = "TIMEOUT"
+    UNKNOWN = "UNKNOWN"
+
+
+FINAL_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT})
+
+
+class PlacementState(models.TextChoices):
+    SUBMITTING = "SUBMITTING"
+    SUBMITTED = "SUBMITTED"
+    REFUSED = "REFUSED"
+    NOT_SENT = "NOT_SENT"
+    DOUBT = "DOUBT"
+    LOST = "LOST"
+    ENDED = "ENDED"
+
+
+class Spooler(models.Model):
+    """The directory and record of one submission: `/efs/spoolers/<user>/<id>`, mode 0700."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> str:
+        """Absolute path on every cluster."""
+        return f"/efs/spoolers/{self.owner.username}/{self.id}"
+
+
+class Job(models.Model):
+    """What a person submitted, once, whatever becomes of it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    spooler = models.ForeignKey(Spooler, models.PROTECT, related_name="jobs")
+    name = models.CharField(max_length=200)
+    project = models.CharField(max_length=80, blank=True)
+    application = models.CharField(max_length=80)
+    wanted_cluster = models.CharField(max_length=40, default="any")
+    queue = models.CharField(max_length=40, blank=True, help_text="empty: the cluster's default queue")
+    submission = models.JSONField(help_text="as checked: jobs.submission.Submission")
+    payload = models.TextField(help_text="the user's script, run by the wrapper")
+    array = models.CharField(max_length=200, blank=True)
+    restartable = models.BooleanField(default=False)
+
+    state = models.CharField(max_length=10, choices=JobState, default=JobState.ACCEPTED, db_index=True)
+    state_since = models.DateTimeField()
+    reason = models.TextField(blank=True, help_text="in words: why it waits, failed, or is unknown")
+    cluster = models.CharField(max_length=40, blank=True, help_text="where it is placed or ran")
+    scheduler_state = models.CharField(max_length=40, blank=True)
+    scheduler_reason = models.CharField(max_length=200, blank=True)
+    exit_code = models.IntegerField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    cancel_wanted_at = models.DateTimeField(null=True)
+    hold_wanted = models.BooleanField(default=False)
+    sealed_at = models.DateTimeField(null=True, help_text="no further run can win a claim")
+    next_try_at = models.DateTimeField(null=True, help_text="back-off before the next placement")
+    tries = models.PositiveIntegerField(default=0)
+
+    idempotency_key = models.CharField(max_length=200, null=True)
+    request_digest = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at"]), models.Index(fields=["state", "next_try_at"])]
+        constraints = [models.UniqueConstraint(fields=["owner", "idempotency_key"], name="one_job_per_idempotency_key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def control_path(self) -> str:
+        """Where claims, heartbeats and results lie: outside the spooler, kept longer than any backup."""
+        return f"/efs/spoolers/{self.owner.username}/.tandem/{self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+class Placement(models.Model):
+    """One handing of a job to one cluster. Its id goes to the scheduler once only, as comment and wckey."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey(Job, models.PROTECT, related_name="placements")
+    cluster = models.CharField(max_length=40, db_index=True)
+    attempt = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=PlacementState, default=PlacementState.SUBMITTING)
+    state_since = models.DateTimeField()
+    scheduler_id = models.CharField(max_length=40, blank=True)
+    scheduler_state = models.CharField(max_length=40, blank=True)
+    scheduler_reason = models.CharField(max_length=200, blank=True)
+    nodes = models.TextField(blank=True)
+    exit_code = models.IntegerField(null=True)
+    message = models.TextField(blank=True, help_text="the scheduler's own words when it refused")
+    answered_poll = models.PositiveBigIntegerField(default=0, help_text="the cluster's poll number at the last answer")
+    misses = models.PositiveIntegerField(default=0, help_text="polls since then that did not see it")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["cluster", "state"])]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} on {self.cluster}"
+
+
+class Task(models.Model):
+    """What starts at most once: an array index of a job, or the whole job (index 0)."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="tasks")
+    index = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=JobState, default=JobState.ACCEPTED)
+    claim = models.CharField(max_length=400, blank=True, help_text="text of the highest claim")
+    attempt = models.PositiveIntegerField(default=0, help_text="number of the highest claim")
+    owner = models.ForeignKey(Placement, models.PROTECT, null=True, help_text="whose run holds the claim")
+    heartbeat = models.CharField(max_length=80, blank=True)
+    heartbeat_seen_at = models.DateTimeField(null=True, help_text="when its text was last seen to change")
+    exit_code = models.IntegerField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "index"], name="one_task_per_index")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}[{self.index}]"
+
+
+class Event(models.Model):
+    """Append-only: what happened, to whose job. Transactions commit out of id order: readers re-read an overlap."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True)
+    job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="events")
+    kind = models.CharField(max_length=40)
+    data = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%H:%M:%S}"
