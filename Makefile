@@ -1,16 +1,29 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-VENV := .venv
-PY := $(VENV)/bin/python
+.PHONY: help packages lint test
+
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
+VENV := .venv
+PY := $(VENV)/bin/python
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
-	@umask 022; $(PYTHON) -m venv $(VENV) && \
+$(VENV)/.ready: requirements/dev.txt
+	@echo "== Python packages, locked with hashes"
+	@umask 022; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install python3 python3-venv; } && \
+	$(PYTHON) -m venv $(VENV) && \
 	$(PY) -m pip install -q --require-hashes -r requirements/dev.txt && \
 	echo "$(CURDIR)/src" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/tandem.pth && \
 	touch $@
+
+lint: $(VENV)/.ready ## style and types
+	@echo "== ruff"; $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@echo "== mypy"; $(VENV)/bin/mypy
+
+test: $(VENV)/.ready ## every test, with all the set-up that they need
+	@echo "== tests"; $(PY) -m pytest
