@@ -1,0 +1,308 @@
+"""What an environment is: the model that `tandem.yaml` is read into, and that everything else takes it from.
+
+The descriptions here are the reference page's text (`tandem schema`).
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from tandem.environment.instances import INSTANCE_TYPES
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+DURATION_ALLOWED = "a number of seconds, or a number with s, m, h or d, such as 90s or 24h"
+
+
+def _seconds(value: object) -> object:
+    """`24h` as seconds; anything else that is not a whole number is refused."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return int(match[1]) * _UNITS[match[2]]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise PydanticCustomError("duration", DURATION_ALLOWED)
+
+
+def _named(pattern: str, longest: int, allowed: str, *, reserved: frozenset[str] = frozenset()) -> Any:
+    """Constraints of a name, with an error that says in words what a name may be."""
+    expression = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not expression.fullmatch(value) or len(value) > longest:
+            raise PydanticCustomError("name", "{allowed}", {"allowed": f"{allowed}, at most {longest} characters"})
+        if value.lower() in reserved:
+            words = ", ".join(sorted(reserved))
+            raise PydanticCustomError("reserved", "{allowed}", {"allowed": f"any name but {words}"})
+        return value
+
+    return AfterValidator(check)
+
+
+def _schema(pattern: str, longest: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "maxLength": longest})
+
+
+# These become host names, network interfaces, directories, databases and Slurm's own names: hence so narrow.
+_LABEL = r"[a-z](?:[a-z0-9-]*[a-z0-9])?"
+_LABEL_WORDS = "lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen"
+_LOGIN = r"[a-z_][a-z0-9_-]*"
+_LOGIN_WORDS = "lower-case letters, digits, hyphens and underscores, beginning with a letter or underscore"
+_PATH = r"/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
+_INSTANCE = r"[a-z][a-z0-9-]*\.[a-z0-9-]+"
+_REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]"
+
+EnvironmentName = Annotated[str, _named(_LABEL, 20, _LABEL_WORDS), _schema(_LABEL, 20)]
+ZoneName = Annotated[str, _named(_LABEL, 24, _LABEL_WORDS, reserved=frozenset({"core"})), _schema(_LABEL, 24)]
+ClusterName = Annotated[str, _named(_LABEL, 24, _LABEL_WORDS, reserved=frozenset({"any", "core"})), _schema(_LABEL, 24)]
+# Slurm keeps `default` for itself; longer names would not fit a node's host name with the cluster's.
+QueueName = Annotated[
+    str, _named(_LABEL, 24, _LABEL_WORDS, reserved=frozenset({"default", "all"})), _schema(_LABEL, 24)
+]
+LoginName = Annotated[str, _named(_LOGIN, 32, _LOGIN_WORDS), _schema(_LOGIN, 32)]
+Region = Annotated[str, _named(_REGION, 24, "an AWS region, such as eu-central-1"), _schema(_REGION, 24)]
+InstanceType = Annotated[str, _named(_INSTANCE, 40, "an EC2 instance type, such as c5.xlarge"), _schema(_INSTANCE, 40)]
+MountPath = Annotated[
+    str,
+    _named(_PATH, 100, "an absolute path of letters, digits, dots, hyphens and underscores"),
+    _schema(_PATH, 100),
+]
+Duration = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}]}),
+]
+FullName = Annotated[str, _named(r"[^\x00-\x1f\x7f:,=\ud800-\udfff]*", 120, "text without colon, comma or equals sign")]
+
+
+class Part(BaseModel):
+    """What all parts of an environment have in common: fixed once read, strict about types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Zone(Part):
+    """What fails together: an Availability Zone on AWS, a set of Linux namespaces on this machine."""
+
+    name: ZoneName = Field(description="On AWS the name of an Availability Zone of the region.")
+
+
+def _needs_hardware(schema: dict[str, Any]) -> None:
+    schema["required"] = [name for name in schema["required"] if name not in ("cpus", "memory_gib")]
+    schema["anyOf"] = [{"required": ["instance_type"]}, {"required": ["cpus", "memory_gib"]}]
+
+
+class Queue(Part):
+    """A Slurm partition and its nodes, all alike."""
+
+    model_config = ConfigDict(json_schema_extra=_needs_hardware)
+    name: QueueName = Field(description="The partition's name, as in `sbatch -p`.")
+    instance_type: InstanceType | None = Field(
+        None,
+        description="EC2 instance type of the nodes; stands for its CPUs and memory on this machine too. "
+        "A type that Tandem does not know needs `cpus` and `memory_gib` beside it.",
+    )
+    cpus: int = Field(ge=1, le=1024, description="CPUs of a node; from the instance type unless given.")
+    memory_gib: float = Field(
+        ge=0.5, le=32768, description="Memory of a node in GiB; from the instance type unless given."
+    )
+    fixed_nodes: int = Field(0, ge=0, le=1000, description="Nodes that are always on.")
+    elastic_nodes: int = Field(0, ge=0, le=1000, description="Nodes that start when jobs need them, at most this many.")
+    time_limit: Duration = Field(86400, ge=60, le=365 * 86400, description="Longest run time of a job.")
+    default: bool = Field(
+        False, description="Takes the jobs that name no queue. Without any, the cluster's first queue does."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hardware_from_instance_type(cls, data: object) -> object:
+        if not isinstance(data, dict) or not isinstance(data.get("instance_type"), str):
+            return data
+        if hardware := INSTANCE_TYPES.get(data["instance_type"]):
+            return {"cpus": hardware.cpus, "memory_gib": hardware.memory_gib, **data}
+        return data
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes it can have at once."""
+        return self.fixed_nodes + self.elastic_nodes
+
+
+class Cluster(Part):
+    """One Slurm cluster with its head node, in one zone."""
+
+    name: ClusterName = Field(description="Slurm's cluster name; also in `/fsx_<name>`.")
+    zone: str = Field(description="The name of one of the zones.")
+    instance_type: InstanceType = Field("c5.large", description="EC2 instance type of the head node.")
+    queues: list[Queue] = Field(min_length=1, max_length=10, description="At least one.")
+
+    @property
+    def default_queue(self) -> Queue:
+        """The queue of jobs that name none."""
+        return next((queue for queue in self.queues if queue.default), self.queues[0])
+
+    def queue(self, name: str) -> Queue:
+        """The queue `name`. Raises KeyError."""
+        return _by_name(self.queues, name)
+
+
+class Shared(Part):
+    """The file system that all clusters mount: homes, applications, spoolers. EFS on AWS."""
+
+    path: Literal["/efs"] = Field("/efs", description="Where every cluster mounts it.")
+
+
+def _scratch_size(value: int) -> int:
+    if value != 1200 and (value <= 0 or value % 2400):
+        raise PydanticCustomError("scratch_size", "1200 or a multiple of 2400, as FSx for Lustre has them")
+    return value
+
+
+class Scratch(Part):
+    """The fast file system of one cluster. FSx for Lustre on AWS."""
+
+    path: MountPath = Field("", description="Where the cluster mounts it; `/fsx_<cluster>` unless given.")
+    size_gib: Annotated[int, AfterValidator(_scratch_size)] = Field(
+        1200, le=240_000, description="Size in GiB: 1200 or a multiple of 2400."
+    )
+    kind: Literal["scratch", "persistent"] = Field(
+        "scratch", description="`scratch` is cheaper and not replicated; `persistent` replaces failed disks by itself."
+    )
+
+
+class Storage(Part):
+    """The file systems."""
+
+    shared: Shared = Field(Shared(), description="What all clusters share.")
+    scratch: dict[str, Scratch] = Field(
+        {}, description="By cluster name. A cluster that is not listed gets one with the defaults."
+    )
+
+
+class Database(Part):
+    """Capacity of the one database. Aurora Serverless v2 on AWS; of no meaning on this machine."""
+
+    min_acu: float = Field(
+        0.5, ge=0, le=256, multiple_of=0.5, description="Smallest capacity in ACUs; 0 lets it sleep."
+    )
+    max_acu: float = Field(4, ge=0.5, le=256, multiple_of=0.5, description="Largest capacity in ACUs.")
+
+
+class Portal(Part):
+    """The web portal: one portal node in each zone behind one load balancer."""
+
+    port: int = Field(8443, ge=1, le=65535, description="On this machine: the port on 127.0.0.1.")
+    instance_type: InstanceType = Field("t3.medium", description="EC2 instance type of the portal nodes.")
+    session_hours: int = Field(12, ge=1, le=720, description="How long a sign-in lasts, in hours.")
+
+
+class Administrator(Part):
+    """The first person, who may do everything in the portal and operate the clusters."""
+
+    name: LoginName = Field("ec2-user", description="Login name, on the clusters and in the portal.")
+    uid: int = Field(1000, ge=1000, le=2**31 - 2, description="User id on the clusters.")
+    full_name: FullName = Field("Administrator", description="As shown in the portal.")
+    password_secret: str | None = Field(
+        None,
+        min_length=1,
+        max_length=512,
+        description="Name or ARN of the secret in AWS Secrets Manager that holds the password; "
+        "without it, and on this machine, a password is generated.",
+    )
+
+
+class User(Part):
+    """Somebody who may use the environment: the same name and uid on every cluster."""
+
+    name: LoginName = Field(description="Login name, on the clusters and in the portal.")
+    uid: int = Field(ge=2000, le=2**31 - 2, description="User id on the clusters, from 2000 up; never reuse one.")
+    full_name: FullName = Field("", description="As shown in the portal.")
+    groups: list[LoginName] = Field([], max_length=60, description="Groups on the clusters, besides the user's own.")
+
+
+class Failover(Part):
+    """When a silent cluster is taken for lost, and when a silent job may be started elsewhere.
+
+    A job that its owner marked restartable stops itself when it could not write its heartbeat for `self_fence`; another
+    run starts when it saw no heartbeat for `take_over`. The times keep the two apart.
+    """
+
+    poll_interval: Duration = Field(2, ge=1, le=60, description="Each cluster is asked for its jobs this often.")
+    suspect_after: Duration = Field(10, ge=2, le=3600, description="A cluster silent for this long is SUSPECT.")
+    down_after: Duration = Field(30, ge=3, le=86400, description="A cluster silent for this long is DOWN.")
+    heartbeat: Duration = Field(10, ge=1, le=600, description="A running job writes its heartbeat this often.")
+    self_fence: Duration = Field(
+        30, ge=2, le=3600, description="A restartable job that cannot write its heartbeat for this long kills itself."
+    )
+    kill_time: Duration = Field(10, ge=1, le=600, description="Longest time that killing a job's processes takes.")
+    visibility: Duration = Field(
+        10, ge=0, le=600, description="Longest time until a zone sees what another wrote to the shared file system."
+    )
+    take_over: Duration = Field(
+        60, ge=3, le=86400, description="A restartable job without a heartbeat for this long may be started elsewhere."
+    )
+
+
+class LocalSettings(Part):
+    """How the environment behaves on this machine; of no meaning on AWS."""
+
+    boot_delay: Duration = Field(3, ge=0, le=600, description="How long an elastic node takes to start.")
+    idle_time: Duration = Field(120, ge=5, le=86400, description="An elastic node that idles for this long is stopped.")
+
+
+_Named = TypeVar("_Named", Queue, Cluster)
+
+
+class Environment(Part):
+    """All of one deployment, here or on AWS."""
+
+    name: EnvironmentName = Field(description="Names, directories and addresses derive from it.")
+    region: Region = Field(description="AWS region.")
+    zones: list[Zone] = Field(
+        min_length=1, max_length=6, description="The zones that clusters and portal nodes are in."
+    )
+    clusters: list[Cluster] = Field(min_length=1, max_length=12, description="The Slurm clusters.")
+    storage: Storage = Field(Storage(), description="The file systems.")
+    database: Database = Field(Database(), description="The database's capacity.")
+    portal: Portal = Field(Portal(), description="The web portal.")
+    administrator: Administrator = Field(Administrator(), description="The first person.")
+    users: list[User] = Field([], max_length=5000, description="Everybody else; more can be added in the portal.")
+    failover: Failover = Field(Failover(), description="Times of failing over.")
+    local: LocalSettings = Field(LocalSettings(), description="How it behaves on this machine.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scratch_for_every_cluster(cls, data: object) -> object:
+        """Every cluster has a scratch file system; its path names the cluster unless the file says otherwise."""
+        if not isinstance(data, dict):
+            return data
+        storage = data.get("storage", {})
+        clusters = data.get("clusters")
+        if not isinstance(storage, dict) or not isinstance(clusters, list):
+            return data
+        scratch = storage.get("scratch", {})
+        if not isinstance(scratch, dict):
+            return data
+        names = [cluster["name"] for cluster in clusters if isinstance(cluster, dict) and "name" in cluster]
+        filled = dict(scratch)
+        for name in names:
+            if isinstance(name, str) and isinstance(filled.setdefault(name, {}), dict):
+                filled[name] = {"path": f"/fsx_{name}", **filled[name]}
+        return {**data, "storage": {**storage, "scratch": filled}}
+
+    def cluster(self, name: str) -> Cluster:
+        """The cluster `name`. Raises KeyError."""
+        return _by_name(self.clusters, name)
+
+    def zone_clusters(self, zone: str) -> list[Cluster]:
+        """The clusters in `zone`."""
+        return [cluster for cluster in self.clusters if cluster.zone == zone]
+
+
+def _by_name(parts: Iterable[_Named], name: str) -> _Named:
+    for part in parts:
+        if part.name == name:
+            return part
+    raise KeyError(name)
