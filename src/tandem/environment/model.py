@@ -10,39 +10,35 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from tandem.environment.durations import DURATION_PATTERN, parse_duration
 from tandem.environment.instances import INSTANCE_TYPES
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 DURATION_ALLOWED = "a number of seconds, or a number with s, m, h or d, such as 90s or 24h"
 
 
 def _seconds(value: object) -> object:
     """`24h` as seconds; anything else that is not a whole number is refused."""
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        return int(match[1]) * _UNITS[match[2]]
+    if isinstance(value, str) and (seconds := parse_duration(value)) is not None:
+        return seconds
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise PydanticCustomError("duration", DURATION_ALLOWED)
 
 
-def _named(pattern: str, longest: int, allowed: str, *, reserved: frozenset[str] = frozenset()) -> Any:
-    """Constraints of a name, with an error that says in words what a name may be."""
+def _name(pattern: str, longest: int, allowed: str, *reserved: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Constraints of a name, with an error and a schema that say in words what a name may be."""
     expression = re.compile(pattern)
+    words = f"{allowed}, at most {longest} characters{', but not ' if reserved else ''}{' or '.join(reserved)}"
 
     def check(value: str) -> str:
-        if not expression.fullmatch(value) or len(value) > longest:
-            raise PydanticCustomError("name", "{allowed}", {"allowed": f"{allowed}, at most {longest} characters"})
-        if value.lower() in reserved:
-            words = ", ".join(sorted(reserved))
-            raise PydanticCustomError("reserved", "{allowed}", {"allowed": f"any name but {words}"})
+        if not expression.fullmatch(value) or len(value) > longest or value in reserved:
+            raise PydanticCustomError("name", "{allowed}", {"allowed": words})
         return value
 
-    return AfterValidator(check)
-
-
-def _schema(pattern: str, longest: int) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "maxLength": longest})
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "$comment": words}
+    if reserved:
+        schema["not"] = {"enum": list(reserved)}
+    return AfterValidator(check), WithJsonSchema(schema)
 
 
 # These become host names, network interfaces, directories, databases and Slurm's own names: hence so narrow.
@@ -52,29 +48,31 @@ _LOGIN = r"[a-z_][a-z0-9_-]*"
 _LOGIN_WORDS = "lower-case letters, digits, hyphens and underscores, beginning with a letter or underscore"
 _PATH = r"/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
 _INSTANCE = r"[a-z][a-z0-9-]*\.[a-z0-9-]+"
+# What may stand in the comment field of /etc/passwd.
+_TEXT = r"[^\x00-\x1f\x7f:,=]*"
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]"
 
-EnvironmentName = Annotated[str, _named(_LABEL, 20, _LABEL_WORDS), _schema(_LABEL, 20)]
-ZoneName = Annotated[str, _named(_LABEL, 24, _LABEL_WORDS, reserved=frozenset({"core"})), _schema(_LABEL, 24)]
-ClusterName = Annotated[str, _named(_LABEL, 24, _LABEL_WORDS, reserved=frozenset({"any", "core"})), _schema(_LABEL, 24)]
+EnvironmentName = Annotated[str, *_name(_LABEL, 20, _LABEL_WORDS)]
+ZoneName = Annotated[str, *_name(_LABEL, 24, _LABEL_WORDS, "core")]
+ClusterName = Annotated[str, *_name(_LABEL, 24, _LABEL_WORDS, "any", "core")]
 # Slurm keeps `default` for itself; longer names would not fit a node's host name with the cluster's.
-QueueName = Annotated[
-    str, _named(_LABEL, 24, _LABEL_WORDS, reserved=frozenset({"default", "all"})), _schema(_LABEL, 24)
-]
-LoginName = Annotated[str, _named(_LOGIN, 32, _LOGIN_WORDS), _schema(_LOGIN, 32)]
-Region = Annotated[str, _named(_REGION, 24, "an AWS region, such as eu-central-1"), _schema(_REGION, 24)]
-InstanceType = Annotated[str, _named(_INSTANCE, 40, "an EC2 instance type, such as c5.xlarge"), _schema(_INSTANCE, 40)]
-MountPath = Annotated[
-    str,
-    _named(_PATH, 100, "an absolute path of letters, digits, dots, hyphens and underscores"),
-    _schema(_PATH, 100),
-]
+QueueName = Annotated[str, *_name(_LABEL, 24, _LABEL_WORDS, "default", "all")]
+LoginName = Annotated[str, *_name(_LOGIN, 32, _LOGIN_WORDS)]
+Region = Annotated[str, *_name(_REGION, 24, "an AWS region such as eu-central-1")]
+InstanceType = Annotated[str, *_name(_INSTANCE, 40, "an EC2 instance type such as c5.xlarge")]
+MountPath = Annotated[str, *_name(_PATH, 100, "an absolute path of letters, digits, dots, hyphens and underscores")]
+FullName = Annotated[str, *_name(_TEXT, 120, "text without colon, comma, equals sign or control characters")]
 Duration = Annotated[
     int,
     BeforeValidator(_seconds),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{DURATION_PATTERN}$"}]}),
 ]
-FullName = Annotated[str, _named(r"[^\x00-\x1f\x7f:,=\ud800-\udfff]*", 120, "text without colon, comma or equals sign")]
+
+
+def _time(default: int, least: int, most: int, description: str) -> Any:
+    """A duration's field: its schema is our own, so its bounds must be put there by hand."""
+    bounds: dict[str, Any] = {"minimum": least, "maximum": most}
+    return Field(default, ge=least, le=most, description=description, json_schema_extra=bounds)
 
 
 class Part(BaseModel):
@@ -110,7 +108,7 @@ class Queue(Part):
     )
     fixed_nodes: int = Field(0, ge=0, le=1000, description="Nodes that are always on.")
     elastic_nodes: int = Field(0, ge=0, le=1000, description="Nodes that start when jobs need them, at most this many.")
-    time_limit: Duration = Field(86400, ge=60, le=365 * 86400, description="Longest run time of a job.")
+    time_limit: Duration = _time(86400, 60, 365 * 86400, "Longest run time of a job.")
     default: bool = Field(
         False, description="Takes the jobs that name no queue. Without any, the cluster's first queue does."
     )
@@ -165,7 +163,7 @@ class Scratch(Part):
 
     path: MountPath = Field("", description="Where the cluster mounts it; `/fsx_<cluster>` unless given.")
     size_gib: Annotated[int, AfterValidator(_scratch_size)] = Field(
-        1200, le=240_000, description="Size in GiB: 1200 or a multiple of 2400."
+        1200, ge=1200, le=240_000, description="Size in GiB: 1200 or a multiple of 2400."
     )
     kind: Literal["scratch", "persistent"] = Field(
         "scratch", description="`scratch` is cheaper and not replicated; `persistent` replaces failed disks by itself."
@@ -229,27 +227,27 @@ class Failover(Part):
     run starts when it saw no heartbeat for `take_over`. The times keep the two apart.
     """
 
-    poll_interval: Duration = Field(2, ge=1, le=60, description="Each cluster is asked for its jobs this often.")
-    suspect_after: Duration = Field(10, ge=2, le=3600, description="A cluster silent for this long is SUSPECT.")
-    down_after: Duration = Field(30, ge=3, le=86400, description="A cluster silent for this long is DOWN.")
-    heartbeat: Duration = Field(10, ge=1, le=600, description="A running job writes its heartbeat this often.")
-    self_fence: Duration = Field(
-        30, ge=2, le=3600, description="A restartable job that cannot write its heartbeat for this long kills itself."
+    poll_interval: Duration = _time(2, 1, 60, "Each cluster is asked for its jobs this often.")
+    suspect_after: Duration = _time(10, 2, 3600, "A cluster silent for this long is SUSPECT.")
+    down_after: Duration = _time(30, 3, 86400, "A cluster silent for this long is DOWN.")
+    heartbeat: Duration = _time(10, 1, 600, "A running job writes its heartbeat this often.")
+    self_fence: Duration = _time(
+        30, 2, 3600, "A restartable job that cannot write its heartbeat for this long kills itself."
     )
-    kill_time: Duration = Field(10, ge=1, le=600, description="Longest time that killing a job's processes takes.")
-    visibility: Duration = Field(
-        10, ge=0, le=600, description="Longest time until a zone sees what another wrote to the shared file system."
+    kill_time: Duration = _time(10, 1, 600, "Longest time that killing a job's processes takes.")
+    visibility: Duration = _time(
+        10, 0, 600, "Longest time until a zone sees what another wrote to the shared file system."
     )
-    take_over: Duration = Field(
-        60, ge=3, le=86400, description="A restartable job without a heartbeat for this long may be started elsewhere."
+    take_over: Duration = _time(
+        60, 3, 86400, "A restartable job without a heartbeat for this long may be started elsewhere."
     )
 
 
 class LocalSettings(Part):
     """How the environment behaves on this machine; of no meaning on AWS."""
 
-    boot_delay: Duration = Field(3, ge=0, le=600, description="How long an elastic node takes to start.")
-    idle_time: Duration = Field(120, ge=5, le=86400, description="An elastic node that idles for this long is stopped.")
+    boot_delay: Duration = _time(3, 0, 600, "How long an elastic node takes to start.")
+    idle_time: Duration = _time(120, 5, 86400, "An elastic node that idles for this long is stopped.")
 
 
 _Named = TypeVar("_Named", Queue, Cluster)

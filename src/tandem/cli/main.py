@@ -1,0 +1,98 @@
+"""The `tandem` command: composes the sub-commands, each of which is imported only when it is called."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from tandem import __version__
+
+THIS_MACHINE = "The environment on this machine"
+FILE = "The environment file"
+WORK = "Work"
+PEOPLE = "People"
+
+
+@dataclass(frozen=True)
+class SubCommand:
+    """Where a command is (`module:name` of a function or a Typer app), and its line in `tandem --help`."""
+
+    where: str
+    help: str
+    panel: str
+
+    def load(self, name: str) -> Any:
+        """The command itself; this imports its module."""
+        module, _, attribute = self.where.partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            app = typer.Typer(add_completion=False)
+            app.command(name)(found)
+            found = app
+        command = typer.main.get_command(found)
+        command.name = name
+        return command
+
+
+SUB_COMMANDS = {
+    "check": SubCommand("tandem.cli.environment_file:check", "Check the environment file and summarise it.", FILE),
+    "schema": SubCommand("tandem.cli.environment_file:schema", "Print the environment file's JSON Schema.", FILE),
+    "up": SubCommand("tandem.cli.local:up", "Start the environment, or apply a changed file.", THIS_MACHINE),
+    "status": SubCommand("tandem.cli.local:status", "Show what runs.", THIS_MACHINE),
+    "logs": SubCommand("tandem.cli.local:logs", "Show the log of a service.", THIS_MACHINE),
+    "down": SubCommand("tandem.cli.local:down", "Stop the environment.", THIS_MACHINE),
+    "zone": SubCommand("tandem.cli.local:zone", "Kill, cut off, freeze, heal or start a zone.", THIS_MACHINE),
+    "shell": SubCommand("tandem.cli.local:shell", "Open a shell on a host.", THIS_MACHINE),
+    "login": SubCommand("tandem.cli.sign_in:login", "Sign in to a portal.", WORK),
+    "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),
+    "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),
+    "user": SubCommand("tandem.cli.users:app", "Add, invite, disable people (administrators).", PEOPLE),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists the sub-commands from the table above, and imports the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, sub in SUB_COMMANDS.items():
+            self.add_command(TyperCommand(name, help=sub.help, rich_help_panel=sub.panel))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The called command, loaded."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, name and SUB_COMMANDS[name].load(name), rest
+
+
+app = typer.Typer(
+    name="tandem",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback's local variables may hold a password.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def print_version(wanted: bool) -> None:
+    """Answer `--version`."""
+    if wanted:
+        print(f"tandem {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tandem(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Two Slurm clusters in two zones behind one portal."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
