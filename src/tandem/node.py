@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tandem.environment import Environment, load_environment
+
 
 class ClusterAddress(BaseModel):
     """Where a cluster's sshd listens, and the host keys it must show (OpenSSH's one-line public form)."""
@@ -51,6 +53,17 @@ def this_node() -> PortalNode | None:
     """The settings of the node that this process runs on, or None on a development server."""
     path = os.environ.get("TANDEM_NODE")
     return PortalNode.model_validate_json(Path(path).read_bytes()) if path else None
+
+
+def this_environment() -> Environment | None:
+    """The environment that this node is of, read again when its file has changed; None on a development server."""
+    node = this_node()
+    return _environment(node.environment, node.environment.stat().st_mtime_ns) if node else None
+
+
+@lru_cache(maxsize=1)
+def _environment(path: Path, changed: int) -> Environment:
+    return load_environment(path)
 
 
 def read_secret(name: str) -> str:
