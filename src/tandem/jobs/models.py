@@ -4,10 +4,12 @@ A *job* is what a person submitted, once. A *placement* is one handing of it to 
 most once: one per array index, task 0 without array. A *claim* on the shared file system says which placement runs it.
 """
 
+import secrets
 import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 
 class JobState(models.TextChoices):
@@ -33,6 +35,9 @@ class PlacementState(models.TextChoices):
     DOUBT = "DOUBT"
     LOST = "LOST"
     ENDED = "ENDED"
+
+
+LIVE_PLACEMENTS = frozenset({PlacementState.SUBMITTING, PlacementState.SUBMITTED, PlacementState.DOUBT})
 
 
 class Spooler(models.Model):
@@ -66,10 +71,11 @@ class Job(models.Model):
     project = models.CharField(max_length=80, blank=True)
     application = models.CharField(max_length=80)
     wanted_cluster = models.CharField(max_length=40, default="any")
-    queue = models.CharField(max_length=40, blank=True, help_text="empty: the cluster's default queue")
+    queue = models.CharField(max_length=80, blank=True, help_text="empty: the cluster's default queue")
     submission = models.JSONField(help_text="as checked: jobs.submission.Submission")
     payload = models.TextField(help_text="the user's script, run by the wrapper")
     array = models.CharField(max_length=200, blank=True)
+    task_count = models.PositiveIntegerField(default=1, help_text="how many array tasks; 1 without array")
     restartable = models.BooleanField(default=False)
 
     state = models.CharField(max_length=10, choices=JobState, default=JobState.ACCEPTED, db_index=True)
@@ -83,17 +89,25 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
+    place_wanted = models.PositiveIntegerField(null=True, default=0, help_text="attempt that wants a placement")
+    next_try_at = models.DateTimeField(default=timezone.now, help_text="back-off: no placement before")
+    tries = models.PositiveIntegerField(default=0, help_text="placements in a row that came to nothing")
     cancel_wanted_at = models.DateTimeField(null=True)
+    cancel_wanted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     hold_wanted = models.BooleanField(default=False)
+    requeue_wanted_at = models.DateTimeField(null=True)
     sealed_at = models.DateTimeField(null=True, help_text="no further run can win a claim")
-    next_try_at = models.DateTimeField(null=True, help_text="back-off before the next placement")
-    tries = models.PositiveIntegerField(default=0)
+    correctable_until = models.DateTimeField(null=True, help_text="interrupted: a late result is still looked for")
 
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.CharField(max_length=64, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at"]), models.Index(fields=["state", "next_try_at"])]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"]),
+            models.Index(fields=["place_wanted", "next_try_at"]),
+            models.Index(fields=["cluster", "state"]),
+        ]
         constraints = [models.UniqueConstraint(fields=["owner", "idempotency_key"], name="one_job_per_idempotency_key")]
 
     def __str__(self) -> str:
@@ -108,24 +122,53 @@ class Job(models.Model):
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
 
+    @property
+    def is_cancelling(self) -> bool:
+        """A cancel is wanted, and it is not yet certain that no run is left."""
+        return self.cancel_wanted_at is not None and not self.is_final
+
+
+class InputUpload(models.Model):
+    """An input file that came with the form: kept here until the job's first placement takes it to the spooler."""
+
+    job = models.OneToOneField(Job, models.CASCADE, related_name="upload")
+    name = models.CharField(max_length=255)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def new_placement_id(job_id: uuid.UUID) -> uuid.UUID:
+    """A fresh id whose first half is the job's: who finds one that the database forgot can tell whose it is."""
+    return uuid.UUID(job_id.hex[:16] + secrets.token_hex(8))
+
 
 class Placement(models.Model):
-    """One handing of a job to one cluster. Its id goes to the scheduler once only, as comment and wckey."""
+    """One handing of a job to one cluster. Its id goes to the scheduler once only, as comment and wckey.
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    `poll_number` orders what is known: the number of the newest poll that the row took into account, or of the one
+    under way at the cluster's last answer. What an older poll saw no longer counts.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
     job = models.ForeignKey(Job, models.PROTECT, related_name="placements")
-    cluster = models.CharField(max_length=40, db_index=True)
+    cluster = models.CharField(max_length=40)
     attempt = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=PlacementState, default=PlacementState.SUBMITTING)
     state_since = models.DateTimeField()
     scheduler_id = models.CharField(max_length=40, blank=True)
+    phase = models.CharField(max_length=10, blank=True, help_text="clusters.scheduler.Phase when last seen")
+    ending = models.CharField(max_length=10, blank=True, help_text="clusters.scheduler.Ending, once ended")
     scheduler_state = models.CharField(max_length=40, blank=True)
     scheduler_reason = models.CharField(max_length=200, blank=True)
     nodes = models.TextField(blank=True)
     exit_code = models.IntegerField(null=True)
     message = models.TextField(blank=True, help_text="the scheduler's own words when it refused")
-    answered_poll = models.PositiveBigIntegerField(default=0, help_text="the cluster's poll number at the last answer")
+    poll_number = models.PositiveBigIntegerField(default=0)
     misses = models.PositiveIntegerField(default=0, help_text="polls since then that did not see it")
+    held = models.BooleanField(default=False, help_text="we asked the scheduler to hold it")
+    cancel_sent_at = models.DateTimeField(null=True, help_text="when we first asked the scheduler to cancel it")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -138,15 +181,16 @@ class Placement(models.Model):
 
 
 class Task(models.Model):
-    """What starts at most once: an array index of a job, or the whole job (index 0)."""
+    """What starts at most once: an array index of a job, or the whole job (index 0). Made at its first sign of life."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="tasks")
     index = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=JobState, default=JobState.ACCEPTED)
+    reason = models.TextField(blank=True)
     claim = models.CharField(max_length=400, blank=True, help_text="text of the highest claim")
     attempt = models.PositiveIntegerField(default=0, help_text="number of the highest claim")
     owner = models.ForeignKey(Placement, models.PROTECT, null=True, help_text="whose run holds the claim")
-    heartbeat = models.CharField(max_length=80, blank=True)
+    heartbeat = models.CharField(max_length=120, blank=True)
     heartbeat_seen_at = models.DateTimeField(null=True, help_text="when its text was last seen to change")
     exit_code = models.IntegerField(null=True)
     started_at = models.DateTimeField(null=True)

@@ -1,0 +1,72 @@
+"""What a job asks of a scheduler, and how Slurm is told so."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one job asks for. Values are checked before; None and empty mean: as the cluster does by default.
+
+    `output` and `error` are names in `directory`; in an array, a `*` in them stands for each task's index.
+    `extra` are a person's own options, each allowed by `options.check_options`; they count before all others.
+    """
+
+    name: str
+    processors: int
+    directory: str
+    output: str
+    error: str
+    nodes: int | None = None
+    memory: str | None = None
+    time_limit: str | None = None
+    array: str = ""
+    queue: str = ""
+    hosts: str = ""
+    account: str | None = None
+    restartable: bool = False
+    extra: tuple[str, ...] = ()
+
+
+def sbatch_options(request: Request) -> list[str]:
+    """The request as options of sbatch.
+
+    Output is appended to, never truncated: a job may be handed over twice, and the one that loses must not wipe what
+    the winner wrote. Slurm starts a job a second time by itself only where its owner said that it may.
+    """
+    given: dict[str, object | None] = {
+        "job-name": request.name,
+        "ntasks": request.processors,
+        "nodes": request.nodes,
+        "mem": request.memory,
+        "time": request.time_limit,
+        "array": request.array,
+        "partition": request.queue,
+        "nodelist": request.hosts,
+        "account": request.account,
+    }
+    own = [f"--{option}={value}" for option, value in given.items() if value]
+    fixed = [
+        f"--chdir={request.directory}",
+        f"--output={request.directory}/{request.output.replace('*', '%a')}",
+        f"--error={request.directory}/{request.error.replace('*', '%a')}",
+        "--open-mode=append",
+        "--requeue" if request.restartable else "--no-requeue",
+    ]
+    return [*own, *request.extra, *fixed]
+
+
+def launcher_words(launcher: str) -> list[str]:
+    """What stands before a program on a shell's line so that its ranks are started."""
+    return {
+        "none": [],
+        "srun": ["srun", "--mpi=pmix"],
+        "mpirun": ["mpirun", "-n", '"$SLURM_NTASKS"'],
+    }[launcher]
+
+
+def batch_variables() -> dict[str, str]:
+    """Shell words by which the wrapper learns, on the node, which of the scheduler's jobs it is."""
+    return {
+        "tandem_task": "${SLURM_ARRAY_TASK_ID:-0}",
+        "tandem_scheduler_id": '"${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-none}}"',
+    }
