@@ -2,22 +2,30 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import pymysql
 
 from tandem.node import read_secret, this_node
+from tandem.site.logs import configure_logging
 
 HERE = Path(__file__).parent
 NODE = this_node()
 
 DEBUG = False
 SECRET_KEY = read_secret("django") if NODE else "a development server keeps no secrets"
-ALLOWED_HOSTS = ["*"] if NODE else ["localhost", "127.0.0.1", "testserver"]
+PUBLIC_URL = NODE.public_url if NODE else os.environ.get("TANDEM_PUBLIC_URL", "http://localhost:8000")
+PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or ""
+_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
+# A balancer's health checks name the node by its address.
+ALLOWED_HOSTS = [PUBLIC_HOST, *_LOOPBACK, *(NODE.portal_addresses if NODE else ["testserver"])]
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",
     "django_htmx",
     "tandem.accounts",
     "tandem.clusters",
@@ -26,12 +34,92 @@ INSTALLED_APPS = [
     "tandem.operations",
     "tandem.site",
 ]
-AUTH_USER_MODEL = "accounts.Person"
+# Outermost first. What a balancer says of the client is settled before anything asks whether the request is secure.
+MIDDLEWARE = [
+    "tandem.site.middleware.ClientAddressMiddleware",
+    "tandem.site.middleware.RequestLogMiddleware",
+    "tandem.site.middleware.SecurityHeadersMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tandem.site.problems.ProblemMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tandem.accounts.middleware.SignInRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
 ROOT_URLCONF = "tandem.site.urls"
+WSGI_APPLICATION = "tandem.site.wsgi.application"
+ASGI_APPLICATION = "tandem.site.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tandem.site.context.frame",
+            ],
+            "builtins": ["tandem.site.templatetags.tandem"],
+        },
+    }
+]
+FORM_RENDERER = "tandem.site.forms.FormRenderer"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
 
+# Who may come in
+AUTH_USER_MODEL = "accounts.Person"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+# Scrypt needs memory as well as time, which is what costs those who guess; it is in Python itself.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "tandem.accounts.passwords.PasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+SESSION_ENGINE = "tandem.accounts.sessions"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "__Host-session"
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "__Host-csrf"
+CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "tandem.site.errors.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# Headers; the content security policy is in `middleware.SecurityHeadersMiddleware`.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# A browser remembers this per host name, whatever the port: not for a loopback name, which others serve from too.
+SECURE_HSTS_SECONDS = 0 if not NODE or PUBLIC_HOST in _LOOPBACK else 365 * 24 * 3600
+
+# The bundle's names carry a hash of their content (see frontend/build.mjs), so it may be kept for ever.
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/dist/.+-[0-9A-Z]{8}\.[a-z0-9]+$"
+
+LOGGING_CONFIG = None
+configure_logging()
+
+# Django's MySQL backend knows its driver by this name.
+pymysql.install_as_MySQLdb()
 DATABASES: dict[str, dict[str, object]] = {
     "default": (
         {

@@ -1,0 +1,32 @@
+"""Everything needs a sign-in unless its view says otherwise (`login_not_required`); the API asks for itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+
+class SignInRequiredMiddleware(LoginRequiredMiddleware):
+    """Django's, except where a redirection to a page helps nobody.
+
+    A disabled person is nobody here from the next request on: Django's backend does not return such a user.
+    """
+
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], view_args: tuple[Any], view_kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        """Nothing, when the request may go on."""
+        if request.path.startswith("/api/"):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponseBase:
+        """To the sign-in page; a fragment moves the whole page there, a stream just ends."""
+        if request.path.startswith("/streams/"):
+            return HttpResponse("Sign in first.", status=401, content_type="text/plain; charset=utf-8")
+        if request.headers.get("HX-Request"):
+            return HttpResponse(status=204, headers={"HX-Redirect": reverse("sign-in")})
+        return super().handle_no_permission(request, view_func)

@@ -1,0 +1,157 @@
+"""Tags for every template, without `{% load %}`: icons, the bundle's files, state badges, times, things to copy."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.template.loader_tags import BLOCK_CONTEXT_KEY
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tandem.site.bundle import asset_url
+
+register = template.Library()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a state is shown: word, icon and colour together, never colour alone."""
+
+    word: str
+    icon: str
+    style: str
+
+
+STATES = {
+    "ACCEPTED": Look("Accepted", icon="inbox", style="accepted"),
+    "PENDING": Look("Pending", icon="hourglass", style="pending"),
+    "RUNNING": Look("Running", icon="player-play", style="running"),
+    "SUSPENDED": Look("Suspended", icon="player-pause", style="pending"),
+    "COMPLETED": Look("Completed", icon="check", style="completed"),
+    "FAILED": Look("Failed", icon="x", style="failed"),
+    "TIMEOUT": Look("Timed out", icon="clock-x", style="failed"),
+    "CANCELLED": Look("Cancelled", icon="ban", style="cancelled"),
+    "UNKNOWN": Look("Unknown", icon="question-mark", style="unknown"),
+}
+CANCELLING = Look("Cancelling", icon="ban", style="cancelled")
+FINAL = frozenset({"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"})
+
+
+@register.simple_tag
+def asset(name: str) -> str:
+    """The address of a file of the bundle: `{% asset "app.css" %}`."""
+    return asset_url(name)
+
+
+@register.simple_tag(takes_context=True)
+def repeat_block(context: template.Context, name: str) -> str:
+    """A block of this page once more: Django lets a template define one only once. The heading repeats the title."""
+    block = context.render_context[BLOCK_CONTEXT_KEY].get_block(name)
+    rendered: str = block.render(context)
+    return rendered
+
+
+@register.simple_tag
+def icon(name: str, style: str = "") -> SafeString:
+    """One of Tabler's outline icons: `{% icon "download" %}`. The bundle holds those that some template names."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        style,
+        asset_url("icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state_badge(job: Any) -> SafeString:
+    """A job's state (or a task's, or just the state's name), the same wherever it is shown."""
+    state = str(getattr(job, "state", job))
+    look = STATES[state]
+    if state not in FINAL and getattr(job, "cancel_wanted_at", None):
+        look = CANCELLING
+    scheduler_state = getattr(job, "scheduler_state", "")
+    since = getattr(job, "state_since", None) if state == "UNKNOWN" else None
+    return format_html(
+        '<span class="badge state state-{}"{}>{}{}{}</span>',
+        look.style,
+        format_html(' title="{}"', f"The scheduler says {scheduler_state}") if scheduler_state else "",
+        icon(look.icon),
+        look.word,
+        format_html('<span class="state-age"> · {}</span>', ago(since)) if since else "",
+    )
+
+
+def in_words(seconds: float) -> str:
+    """A time span from now, as short as it can be said. `frontend/src/ago.ts` says the same."""
+    if seconds < 0:
+        return "in " + _span(-seconds)
+    if seconds < 1:
+        return "now"
+    return _span(seconds) + " ago"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(1, int(seconds))} s"
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString:
+    """A relative time that keeps counting in the page, exact on hover."""
+    if moment is None:
+        return format_html('<span class="text-secondary">{}</span>', "–")
+    utc = moment.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        utc.isoformat(),
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        in_words((timezone.now() - moment).total_seconds()),
+    )
+
+
+@register.simple_tag
+def copyable(text: object, length: int = 48) -> SafeString:
+    """A path, an id or a command, with a button to copy all of it; a long one is cut in the middle, whole on hover."""
+    whole = str(text)
+    half = (length - 1) // 2
+    shown = whole if len(whole) <= length else f"{whole[:half]}…{whole[-half:]}"
+    return format_html(
+        '<span class="copyable"><code title="{}">{}</code><button type="button" class="copy" data-copy="{}" '
+        'aria-label="Copy {}" title="Copy">{}{}</button></span>',
+        whole,
+        shown,
+        whole,
+        shown,
+        icon("copy", "copy-icon"),
+        icon("check", "copied-icon"),
+    )
+
+
+# Each browser claims to be those below it as well.
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+@register.filter
+def browser_name(agent: str) -> str:
+    """A browser's name out of what it says of itself, as far as people need it to recognise their own."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), agent[:40] or "unknown")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if system and browser != agent[:40] else browser

@@ -1,0 +1,59 @@
+"""Home, and the cluster pills of the top bar."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from tandem.clusters.models import Cluster, ClusterState
+from tandem.jobs.models import FINAL_STATES, Job
+
+# A watcher polls every few seconds: an answer older than this is shown as old, whatever the state says.
+STALE_AFTER = timedelta(seconds=30)
+SHOWN_ON_HOME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pill:
+    """A cluster's state, as the top bar shows it."""
+
+    name: str
+    word: str
+    style: str
+    last_answer_at: datetime | None
+    explanation: str
+
+
+_PILLS = {
+    ClusterState.UP: ("up", "good", "The cluster answers."),
+    ClusterState.SUSPECT: ("no answer", "warn", "The cluster missed its last polls. Its jobs run on, unseen."),
+    ClusterState.DOWN: ("down", "bad", "The cluster does not answer. Jobs for any cluster go to another one."),
+    ClusterState.RECOVERING: ("recovering", "warn", "The cluster answers again; what happened meanwhile is read."),
+}
+
+
+def pill(cluster: Cluster, now: datetime) -> Pill:
+    """How a cluster is shown: its state, and amber where nobody has looked for a while."""
+    word, style, explanation = _PILLS[ClusterState(cluster.state)]
+    if style == "good" and (cluster.last_answer_at is None or now - cluster.last_answer_at > STALE_AFTER):
+        word, style, explanation = "last seen up", "warn", "Nobody has polled the cluster for a while."
+    return Pill(cluster.name, word, style, cluster.last_answer_at, f"{cluster.zone}: {explanation}")
+
+
+def cluster_pills(request: HttpRequest) -> HttpResponse:
+    """A fragment, asked for every few seconds by every open page: reads the database only."""
+    now = timezone.now()
+    clusters = [pill(cluster, now) for cluster in Cluster.objects.filter(present=True).order_by("name")]
+    return render(request, "site/cluster_pills.html", {"clusters": clusters})
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """What is running and waiting, what ended lately, and for a newcomer the first step."""
+    mine = Job.objects.filter(owner=request.user.pk)
+    context = {
+        "active": mine.exclude(state__in=FINAL_STATES).order_by("-created_at")[:SHOWN_ON_HOME],
+        "ended": mine.filter(state__in=FINAL_STATES).order_by("-ended_at", "-created_at")[:SHOWN_ON_HOME],
+    }
+    return render(request, "site/home.html", context)
