@@ -11,7 +11,7 @@ class ClusterState(models.TextChoices):
 
 
 class Cluster(models.Model):
-    """One Slurm cluster. `poll_number` is taken when a poll *starts*: what a poll saw is never newer than its number."""
+    """One Slurm cluster. `poll_number` is taken when a poll *starts*: what it saw is never newer than its number."""
 
     name = models.CharField(max_length=40, primary_key=True)
     zone = models.CharField(max_length=40)

@@ -1,0 +1,255 @@
+"""The signer: the one process that holds the key of the environment's SSH authority.
+
+It runs under a system user of its own and answers on a local socket: one JSON line asked, one answered. It signs only
+for people whom the environment lists as enabled and for the watcher, only for the portal's own service accounts, and
+not faster than `RATE`. Every answer is logged. The private half of what it signs never comes near it.
+
+    {"user": "alice", "connection": "node-1:worker:7", "public_key": "ssh-ed25519 …", "terminal": false}
+    {"certificate": "ssh-ed25519-cert-v01@openssh.com …"}   or   {"error": "…"}
+"""
+
+import asyncio
+import contextlib
+import grp
+import json
+import os
+import pwd
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+import structlog
+
+from tandem.clusters.certificates import CONNECTION, USER_NAME, WATCH_USER, make_certificate
+from tandem.clusters.people import PeopleFile
+from tandem.environment import load_environment
+from tandem.node import read_secret, this_node
+
+CALLERS = ("tandem-web", "tandem-worker")
+GROUP = "tandem"
+LINE_LIMIT = 8192
+ASKING_TIME = 5.0  # seconds that a caller has for its one line
+
+log = structlog.get_logger("signer")
+
+
+class NotSigned(Exception):
+    """The signer says no; the text says why."""
+
+
+class SignerUnavailable(Exception):
+    """The signer does not answer."""
+
+
+@dataclass(slots=True)
+class Rate:
+    """A bucket of `burst` signatures that refills at `per_second`."""
+
+    per_second: float
+    burst: float
+    _level: float = field(init=False)
+    _at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._level, self._at = self.burst, time.monotonic()
+
+    def take(self) -> bool:
+        """Is one left? Then it is gone."""
+        now = time.monotonic()
+        self._level = min(self.burst, self._level + (now - self._at) * self.per_second)
+        self._at = now
+        if self._level < 1:
+            return False
+        self._level -= 1
+        return True
+
+
+def rate_for_all() -> Rate:
+    """Of all people together: some five hundred connections at a start, then fifty a second."""
+    return Rate(per_second=50, burst=500)
+
+
+def rate_for_one() -> Rate:
+    """Of one person. A pooled connection lasts minutes, so this is ample for both clusters and all processes."""
+    return Rate(per_second=1, burst=40)
+
+
+@dataclass(slots=True)
+class Signer:
+    """Decides and signs; knows nothing of sockets."""
+
+    authority: asyncssh.SSHKey
+    environment: str
+    addresses: Sequence[str]
+    people: PeopleFile
+    overall: Rate = field(default_factory=rate_for_all)
+    new_rate: Callable[[], Rate] = rate_for_one
+    _rates: dict[str, Rate] = field(default_factory=dict, init=False)
+
+    def sign(self, request: object) -> str:
+        """The certificate asked for, in OpenSSH's form. Raises `NotSigned`."""
+        match request:
+            case {"user": str(user), "connection": str(connection), "public_key": str(public_key), **rest}:
+                terminal = rest.pop("terminal", False)
+            case _:
+                raise NotSigned("not a request")
+        if rest or not isinstance(terminal, bool):
+            raise NotSigned("not a request")
+        if not USER_NAME.fullmatch(user) or not CONNECTION.fullmatch(connection):
+            raise NotSigned("not a name")
+        self._check_person(user)
+        if not self._rates.setdefault(user, self.new_rate()).take() or not self.overall.take():
+            raise NotSigned("too many certificates are being asked for; try again in a moment")
+        try:
+            key = asyncssh.import_public_key(public_key)
+        except (asyncssh.KeyImportError, ValueError) as problem:
+            raise NotSigned("not a public key") from problem
+        if key.algorithm != b"ssh-ed25519":
+            raise NotSigned("only ed25519 keys are signed")
+        certificate = make_certificate(
+            self.authority,
+            key,
+            user=user,
+            environment=self.environment,
+            connection=connection,
+            addresses=self.addresses,
+            terminal=terminal,
+        )
+        return bytes(certificate.export_certificate()).decode().strip()
+
+    def _check_person(self, user: str) -> None:
+        if user == WATCH_USER:
+            return
+        try:
+            enabled = self.people.enabled()
+        except (OSError, ValueError) as problem:
+            raise NotSigned(f"the people file cannot be read: {problem}") from problem
+        if user not in enabled:
+            raise NotSigned(f"{user} is not an enabled person of this environment")
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Process id and user id at the other end, as the kernel says."""
+    pid, uid, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return pid, uid
+
+
+async def answer_one(
+    signer: Signer, callers: frozenset[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Read one request, answer it, log it, hang up."""
+    pid, uid = peer_of(writer.get_extra_info("socket"))
+    entry = log.bind(pid=pid, uid=uid)
+    request: object = None
+    try:
+        if uid not in callers:
+            raise NotSigned("not one of the portal's service accounts")
+        async with asyncio.timeout(ASKING_TIME):
+            request = json.loads(await reader.readline())
+        certificate = signer.sign(request)
+    except NotSigned as refusal:
+        reply = {"error": str(refusal)}
+    except (ValueError, TimeoutError) as problem:
+        reply = {"error": f"not a request: {type(problem).__name__}"}
+    else:
+        reply = {"certificate": certificate}
+    about = {key: str(request.get(key))[:100] for key in ("user", "connection")} if isinstance(request, dict) else {}
+    if "error" in reply:
+        entry.warning("refused", why=reply["error"], **about)
+    else:
+        entry.info("signed", **about)
+    with contextlib.suppress(OSError):
+        writer.write(json.dumps(reply).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+
+def listen(path: Path, group: int | None) -> socket.socket:
+    """The socket at `path`, which only its owner and `group` may open."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    if group is not None:
+        os.chown(path, -1, group)
+    return listener
+
+
+async def serve(signer: Signer, listener: socket.socket, callers: Iterable[int]) -> None:
+    """Answer until cancelled."""
+    allowed = frozenset(callers)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer_one(signer, allowed, reader, writer)
+
+    server = await asyncio.start_unix_server(answer, sock=listener, limit=LINE_LIMIT)
+    async with server:
+        await server.serve_forever()
+
+
+async def ask(path: Path, *, user: str, connection: str, public_key: str, terminal: bool = False) -> str:
+    """The caller's side: a certificate for `public_key`. Raises `NotSigned` or `SignerUnavailable`."""
+    request = {"user": user, "connection": connection, "public_key": public_key, "terminal": terminal}
+    try:
+        async with asyncio.timeout(ASKING_TIME):
+            reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
+            try:
+                writer.write(json.dumps(request).encode() + b"\n")
+                await writer.drain()
+                reply = json.loads(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, ValueError) as problem:  # TimeoutError is an OSError
+        raise SignerUnavailable(f"the signer does not answer: {problem or type(problem).__name__}") from problem
+    match reply:
+        case {"certificate": str(certificate)}:
+            return certificate
+        case {"error": str(why)}:
+            raise NotSigned(why)
+    raise SignerUnavailable("the signer does not speak our language")
+
+
+async def run() -> None:
+    """Serve with what this node was told, until SIGTERM."""
+    node = this_node()
+    if node is None:
+        raise SystemExit("TANDEM_NODE is not set: the signer runs on portal nodes only")
+    signer = Signer(
+        authority=asyncssh.import_private_key(read_secret("authority")),
+        environment=load_environment(node.environment).name,
+        addresses=node.portal_addresses,
+        people=PeopleFile(node.people_file),
+    )
+    listener = listen(node.signer_socket, grp.getgrnam(GROUP).gr_gid)
+    serving = asyncio.ensure_future(serve(signer, listener, [pwd.getpwnam(name).pw_uid for name in CALLERS]))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    log.info("ready", socket=str(node.signer_socket), environment=signer.environment)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+def main() -> None:
+    """`python -m tandem.clusters.signer`"""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
