@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from tandem.environment.checks import contradictions
 from tandem.environment.marked import Key, Marked, read_marked
 from tandem.environment.model import Environment
-from tandem.environment.problems import EnvironmentFileError, Problem
+from tandem.environment.problems import EnvironmentFileError, Problem, shown
 
 _TYPES = {
     "string_type": "text",
@@ -55,7 +55,7 @@ def _told_elsewhere(marked: Marked, detail: ErrorDetails) -> bool:
 def _problem(marked: Marked, detail: ErrorDetails) -> Problem:
     key: Key = detail["loc"]
     if detail["type"] == "extra_forbidden":
-        return marked.problem(key, _known_keys(key), f"the unknown key '{key[-1]}'")
+        return marked.problem(key, _known_keys(key), f"the unknown key {shown(str(key[-1]))}")
     return marked.problem(key, _allowed(key, detail))
 
 

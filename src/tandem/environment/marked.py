@@ -72,7 +72,8 @@ class Marked:
 
 def dotted(key: Key) -> str:
     """`clusters[0].queues[1].name`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shown(part)[1:-1]}" for part in key)
+    return "".join(parts).removeprefix(".")
 
 
 def read_marked(path: Path) -> Marked:
@@ -88,21 +89,15 @@ def read_marked(path: Path) -> Marked:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
         what = " ".join(filter(None, [error.context, error.problem])) or "text that is not YAML"
-        raise EnvironmentFileError([Problem(file, line, "", shown_error(what), "YAML")]) from error
+        raise EnvironmentFileError([Problem(file, line, "", " ".join(what.split()), "YAML")]) from error
     # PyYAML raises ValueError and OverflowError for impossible escapes, RecursionError for deep nesting.
     except (YAMLError, ValueError, OverflowError, RecursionError) as error:
         what = "values nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise EnvironmentFileError([Problem(file, 0, "", shown_error(what), "YAML")]) from error
+        raise EnvironmentFileError([Problem(file, 0, "", " ".join(what.split()), "YAML")]) from error
     marked = Marked(file)
     if node is not None:
         marked.data = _convert(node, (), marked)
     return marked
-
-
-def shown_error(text: str) -> str:
-    """A message of PyYAML's on one printable line."""
-    line = " ".join(text.split())
-    return line if line.isprintable() else ascii(line)[1:-1]
 
 
 def _read_text(path: Path) -> str:

@@ -231,15 +231,11 @@ class Failover(Part):
     suspect_after: Duration = _time(10, 2, 3600, "A cluster silent for this long is SUSPECT.")
     down_after: Duration = _time(30, 3, 86400, "A cluster silent for this long is DOWN.")
     heartbeat: Duration = _time(10, 1, 600, "A running job writes its heartbeat this often.")
-    self_fence: Duration = _time(
-        30, 2, 3600, "A restartable job that cannot write its heartbeat for this long kills itself."
-    )
+    self_fence: Duration = _time(30, 2, 3600, "A restartable job without a heartbeat for this long stops itself.")
     kill_time: Duration = _time(10, 1, 600, "Longest time that killing a job's processes takes.")
-    visibility: Duration = _time(
-        10, 0, 600, "Longest time until a zone sees what another wrote to the shared file system."
-    )
+    visibility: Duration = _time(10, 0, 600, "Longest time until one zone sees what another wrote to `/efs`.")
     take_over: Duration = _time(
-        60, 3, 86400, "A restartable job without a heartbeat for this long may be started elsewhere."
+        60, 3, 86400, "A restartable job without a heartbeat for this long may start elsewhere."
     )
 
 

@@ -8,13 +8,17 @@ _LONGEST = 80
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong, at one place of the file."""
+    """One thing that is wrong, at one place of the file. Printable, whatever the file contains."""
 
     file: str
     line: int
     key: str
     found: str
     allowed: str
+
+    def __post_init__(self) -> None:
+        for name in ("file", "key", "found", "allowed"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -30,7 +34,12 @@ class EnvironmentFileError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def printable(text: str) -> str:
+    """The same text; with escapes where it could not be printed on one line."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def shown(text: str) -> str:
     """A value as it stands in the file, on one line, printable and not too long."""
-    quoted = ascii(text) if not text.isprintable() else f"'{text}'"
-    return quoted if len(quoted) <= _LONGEST else f"{quoted[: _LONGEST - 1]}…"
+    line = printable(text)
+    return f"'{line if len(line) <= _LONGEST else f'{line[: _LONGEST - 1]}…'}'"
