@@ -1,0 +1,116 @@
+"""`tandem job output`: what a job has written, as it stands or as it grows."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tandem.cli.client import Portal
+from tandem.cli.connection import connected, full_id
+from tandem.cli.console import Exit, err, fail, out, print_json
+from tandem.cli.times import ago
+
+STANDARD_OUTPUT = "stdout.txt"
+SPAN = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/")
+FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
+# 404: not there yet. 416: nothing beyond what we have.
+NOTHING_NEW = frozenset({404, 416})
+
+
+def output(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or enough of its beginning.")],
+    file: Annotated[str | None, typer.Argument(help="A file of the spooler; left out: the standard output.")] = None,
+    listing: Annotated[bool, typer.Option("--list", "-l", help="List the files instead.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    tail: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Begin so many bytes before the end.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option("--save", "-o", help="Write to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what a job has written: its standard output, or any file of its spooler."""
+    if as_json and (follow or save):
+        raise fail("--json goes with neither --follow nor --save.", Exit.USAGE)
+    with connected() as portal:
+        job = full_id(portal, job_id)
+        if listing:
+            show_files(portal.get(f"/jobs/{job}/outputs"), as_json)
+            return
+        name = file or STANDARD_OUTPUT
+        growth = Growth(portal, f"/jobs/{job}/outputs/{quote(name)}", tail)
+        if as_json:
+            content = b"".join(growth.now())
+            print_json({"job": job, "file": name, "content": content.decode(errors="replace")})
+            return
+        target = save.open("wb") if save else sys.stdout.buffer
+        try:
+            for piece in growth.until_end(job) if follow else growth.now():
+                target.write(piece)
+                target.flush()
+        finally:
+            if save:
+                target.close()
+
+
+class Growth:
+    """A file of a job, read piece by piece from where the last piece ended."""
+
+    def __init__(self, portal: Portal, path: str, tail: int | None) -> None:
+        self.portal = portal
+        self.path = path
+        self.wanted = f"-{tail}" if tail else "0-"
+
+    def piece(self, accept: frozenset[int]) -> bytes:
+        """The next piece; empty when there is nothing new."""
+        answer = self.portal.call(
+            "GET", self.path, headers={"Range": f"bytes={self.wanted}", "Accept": "*/*"}, accept=accept
+        )
+        if answer.status_code in NOTHING_NEW:
+            return b""
+        span = SPAN.match(answer.headers.get("Content-Range", ""))
+        end = int(span["last"]) + 1 if span else len(answer.content)
+        self.wanted = f"{end}-"
+        return answer.content
+
+    def now(self) -> Iterator[bytes]:
+        """All that the file holds now. PortalError if there is no such file."""
+        while piece := self.piece(frozenset({416})):
+            yield piece
+
+    def until_end(self, job: str) -> Iterator[bytes]:
+        """The same, and what is added to it until the job has ended."""
+        pause = 0.3
+        ended = False
+        while True:
+            if piece := self.piece(NOTHING_NEW):
+                yield piece
+                pause = 0.3
+            elif ended:
+                return
+            else:
+                # What was written before the end was seen is still to be read: look once more after seeing it.
+                ended = self.portal.get(f"/jobs/{job}")["state"] in FINAL
+                time.sleep(0 if ended else pause)
+                pause = min(pause * 1.5, 3.0)
+
+
+def show_files(files: list[dict[str, Any]], as_json: bool) -> None:
+    """The files of a spooler, as a table."""
+    if as_json:
+        print_json(files)
+        return
+    if not files:
+        err.print("Nothing has been written yet.")
+        return
+    table = Table("File", "Size", "Changed", box=None)
+    table.columns[1].justify = "right"
+    for file in files:
+        table.add_row(Text(file["path"]), f"{file['size']:,}", ago(file["modified_at"]))
+    out.print(table)

@@ -1,0 +1,135 @@
+"""`tandem login` and `tandem logout`."""
+
+import getpass
+import ssl
+import sys
+from pathlib import Path
+from socket import gethostname
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from tandem.cli.client import PortalError, PortalUnreachableError
+from tandem.cli.connection import connected
+from tandem.cli.console import ENVIRONMENT_FILE, Exit, environment_of, err, fail, print_json
+from tandem.cli.credentials import (
+    Credentials,
+    NotSignedInError,
+    forget_credentials,
+    keep_credentials,
+    load_credentials,
+)
+
+
+def login(
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL]", help="The portal's address; left out: the environment of ./tandem.yaml here."),
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Your name on the clusters.")] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    ca: Annotated[
+        Path | None,
+        typer.Option("--ca", metavar="FILE", help="The authority (PEM) that the portal's certificate is from."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How long the sign-in lasts.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Sign in to a portal. The password buys a token, which is kept in a file that only you can read."""
+    if url is None:
+        url, ca = local_portal(ca)
+    url = checked_url(url)
+    authority = read_authority(ca) if ca else ""
+    user = user or ask("User", getpass.getuser())
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+    else:
+        raise fail("There is no terminal to ask for the password on: use --password-stdin.", Exit.USAGE)
+    with connected(Credentials(url=url, token="", authority=authority), patience=5) as portal:
+        answer = portal.post(
+            "/tokens",
+            {"username": user, "password": password, "name": f"tandem login on {gethostname()}"[:80], "days": days},
+            repeatable=False,
+        )
+    token = answer["token"]
+    path = keep_credentials(
+        Credentials(
+            url=url,
+            token=answer["secret"],
+            user=user,
+            token_id=token["id"],
+            expires_at=token["expires_at"],
+            authority=authority,
+        )
+    )
+    if as_json:
+        print_json({"url": url, "user": user, "expires_at": token["expires_at"], "credentials": str(path)})
+    else:
+        err.print(f"Signed in to {url} as {user} until {token['expires_at'][:10]}.", markup=False)
+
+
+def logout(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Revoke the token and forget it."""
+    try:
+        credentials = load_credentials()
+    except NotSignedInError:
+        credentials = None
+    revoked = False
+    if credentials and credentials.token_id is not None:
+        with connected(credentials, patience=5) as portal:
+            try:
+                portal.delete(f"/tokens/{credentials.token_id}")
+                revoked = True
+            except PortalError as error:
+                # Not good any more: what was wanted.
+                revoked = error.status in (401, 404)
+            except PortalUnreachableError as error:
+                err.print(f"{error}. The token stays good until it expires.", style="yellow", markup=False)
+    forgotten = forget_credentials()
+    if as_json:
+        print_json({"revoked": revoked, "forgotten": forgotten})
+    else:
+        err.print("Signed out." if forgotten else "You were not signed in.")
+
+
+def local_portal(ca: Path | None) -> tuple[str, Path]:
+    """Address and authority of the environment that `tandem up` started from ./tandem.yaml."""
+    if not ENVIRONMENT_FILE.is_file():
+        raise fail("There is no tandem.yaml here: give the portal's address.", Exit.USAGE)
+    environment = environment_of(ENVIRONMENT_FILE)
+    authority = ca or Path("/var/lib/tandem") / environment.name / "ca.pem"
+    if not authority.is_file():
+        raise fail(f"The environment {environment.name} is not up here; give the portal's address.", Exit.USAGE)
+    return f"https://127.0.0.1:{environment.portal.port}", authority
+
+
+def checked_url(url: str) -> str:
+    """The address without what follows the port. A password travels only through TLS, or within this machine."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if not parts.hostname or parts.scheme not in ("https", "http"):
+        raise fail(f"{url} is not an address such as https://portal.example.org.", Exit.USAGE)
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise fail("The password would travel unencrypted: use https://.", Exit.USAGE)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def read_authority(path: Path) -> str:
+    """The PEM text of an authority's certificate."""
+    try:
+        text = path.read_text()
+        ssl.create_default_context(cadata=text)
+    except (OSError, UnicodeDecodeError, ssl.SSLError, ValueError) as error:
+        raise fail(f"{path} is no certificate: {error}", Exit.USAGE) from None
+    return text
+
+
+def ask(what: str, default: str) -> str:
+    """Ask on the terminal; without one, the default."""
+    if not sys.stdin.isatty():
+        return default
+    return str(typer.prompt(what, default=default, err=True))

@@ -1,0 +1,117 @@
+"""Errors of the API in one shape: `application/problem+json` (RFC 9457), whoever noticed them.
+
+`problem()` makes one; `add_handlers()` gives an API its exception handlers; `ProblemMiddleware` turns what Django
+itself answers below `/api/` (an unknown path, a method that is not there, a request too big) into the same shape.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+logger = logging.getLogger(__name__)
+
+FieldErrors = Mapping[str, Sequence[str]]
+
+
+def problem(
+    status: int,
+    detail: str = "",
+    *,
+    errors: FieldErrors | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """An answer in the form of RFC 9457. `errors` maps a field's name to what is wrong with it."""
+    body: dict[str, object] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = errors
+    response = HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE, headers=dict(headers or {}))
+    response["Cache-Control"] = "no-store"
+    if status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Bearer realm="tandem"'
+    return response
+
+
+def add_handlers(api: NinjaAPI) -> None:
+    """Answer every exception of the API's views in this one shape."""
+
+    @api.exception_handler(ValidationError)
+    def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+        return problem(422, "Some fields are not valid.", errors=_by_field(exc.errors))
+
+    @api.exception_handler(AuthenticationError)
+    def _not_signed_in(request: HttpRequest, exc: AuthenticationError) -> HttpResponse:
+        detail = str(exc) if str(exc) != "Unauthorized" else "Sign in, or send a token: Authorization: Bearer …"
+        return problem(401, detail)
+
+    @api.exception_handler(HttpError)
+    def _http(request: HttpRequest, exc: HttpError) -> HttpResponse:
+        return problem(exc.status_code, str(exc))
+
+    @api.exception_handler(Http404)
+    def _not_found(request: HttpRequest, exc: Http404) -> HttpResponse:
+        return problem(404, "There is nothing here that you may see.")
+
+    @api.exception_handler(RequestDataTooBig)
+    def _too_big(request: HttpRequest, exc: RequestDataTooBig) -> HttpResponse:
+        return problem(413, "The request is too big.")
+
+    @api.exception_handler(OperationalError)
+    @api.exception_handler(InterfaceError)
+    def _database_away(request: HttpRequest, exc: Exception) -> HttpResponse:
+        logger.warning("the database did not answer %s %s: %s", request.method, request.path, exc)
+        return problem(
+            503,
+            "The database does not answer. Nothing is known to be recorded: repeat with the same Idempotency-Key.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+
+
+def _by_field(errors: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:
+    """Pydantic's list of errors, by the name of the field: `("body", "task", "nodes")` is `nodes`."""
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        location = error.get("loc", ())
+        words = [str(part) for part in location] if isinstance(location, list | tuple) else []
+        # The first word says where (body, query, …), the second, for a body, the view's own parameter.
+        field = ".".join(words[2:] if words[:1] == ["body"] and len(words) > 2 else words[1:]) or "request"
+        found.setdefault(field, []).append(str(error.get("msg", "not valid")))
+    return found
+
+
+class ProblemMiddleware:
+    """Outermost for `/api/`: whatever error comes out of Django there leaves as problem+json."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass all that is not an error of `/api/` through untouched."""
+        response = self.get_response(request)
+        if response.status_code < 400 or not request.path.startswith("/api/"):
+            return response
+        if response.get("Content-Type", "").startswith(CONTENT_TYPE):
+            return response
+        kept = {name: response[name] for name in ("Allow", "Retry-After", "Content-Range") if name in response}
+        return problem(response.status_code, _DETAILS.get(response.status_code, ""), headers=kept)
+
+
+_DETAILS = {
+    400: "The request could not be read.",
+    404: "There is nothing at this address. See /api/v1/openapi.json.",
+    405: "This address does not take that method.",
+    413: "The request is too big.",
+    500: "Something went wrong in the portal. The failure is in its log.",
+}
