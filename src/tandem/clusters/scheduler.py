@@ -76,10 +76,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPicture:
-    """All that one poll saw: every live job of every person, recently ended ones, queues, nodes, accounts."""
+    """All that one poll saw: every live job of every person, recently ended ones, queues, nodes, accounts.
+
+    `poll_number` is the cluster's, taken when the poll started: what came later, this poll cannot have seen.
+    """
 
     jobs: tuple[SchedulerJob, ...] = ()
     ended: tuple[SchedulerJob, ...] = ()
     queues: tuple[Queue, ...] = ()
     nodes: tuple[Node, ...] = ()
     accounts: tuple[str, ...] = ()
+    poll_number: int = 0

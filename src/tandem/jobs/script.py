@@ -23,11 +23,11 @@ _CHECK = """\
 if ! command -v -- "$tandem_program" >/dev/null 2>&1; then
     case $tandem_program in
         */*) if [ -e "$tandem_program" ]; then
-                 echo "tandem: $tandem_program cannot be executed on $(hostname): no permission, or a directory" >&2
+                 echo "tandem: $tandem_program cannot be executed on $HOSTNAME: no permission, or a directory" >&2
                  exit 126
              fi
-             echo "tandem: there is no $tandem_program on $(hostname)" >&2 ;;
-        *)   echo "tandem: command not found on $(hostname): $tandem_program" >&2 ;;
+             echo "tandem: there is no $tandem_program on $HOSTNAME" >&2 ;;
+        *)   echo "tandem: command not found on $HOSTNAME: $tandem_program" >&2 ;;
     esac
     exit 127
 fi
@@ -116,15 +116,14 @@ def _render(ticket: Ticket, submission: Submission, payload: str, times: Failove
         "tandem_heartbeat": times.heartbeat,
         "tandem_fence": times.self_fence,
         "tandem_take_over": times.take_over,
+        "tandem_tools": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     }
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
     lines.append(f"tandem_input={_shell_path(submission.input_file) if submission.input_file else ''}")
     directory = _shell_path(submission.execution_directory) if submission.execution_directory else ""
     lines.append(f"tandem_directory={directory}")
     lines += [f"{name}={value}" for name, value in batch_variables().items()]
-    head = "\n".join(
-        ["#!/bin/sh", "# A job of Tandem: this placement's values, the user's commands, the wrapper.", *lines]
-    )
+    head = "\n".join(["#!/bin/sh", "# A job of Tandem: this placement's values, one's commands, the wrapper.", *lines])
     carried = f"tandem_payload() {{\n    cat <<'{delimiter}'\n{payload}{delimiter}\n}}"
     return f"{head}\n\n{carried}\n\n{_wrapper()}"
 

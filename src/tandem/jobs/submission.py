@@ -165,7 +165,7 @@ def _script(value: str) -> str:
 
 
 def script_directives(script: str) -> list[str]:
-    """What stands behind `#SBATCH` at a script's head: comment lines up to the first command, as the scheduler reads."""
+    """What stands behind `#SBATCH` at a script's head: in comment lines up to the first command, as sbatch reads."""
     found = []
     for line in script.splitlines():
         if line.strip() and not line.startswith("#"):
