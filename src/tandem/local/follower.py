@@ -1,0 +1,132 @@
+"""The process in a zone that follows the people file: accounts, homes, spoolers, who may sign in, Slurm's operators.
+
+    python -m tandem.local.follower
+
+It is the only one that changes accounts, and it believes the file only as far as `tandem.local.accounts` allows.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tandem.local.accounts import Account, account_files, read_people
+from tandem.local.names import ACCOUNTS, ADMINISTRATORS, PEOPLE_FILE, SERVICE_IDS, ZONE_FACTS
+from tandem.local.state import write_file
+
+PRINCIPALS = ACCOUNTS / "principals"
+log = logging.getLogger("follower")
+
+
+def write_accounts(people: list[Account], directory: Path = ACCOUNTS) -> None:
+    """The account files."""
+    files = account_files(people)
+    write_file(directory / "group", files.group)
+    write_file(directory / "passwd", files.passwd)
+    write_file(directory / "shadow", files.shadow, 0o640)
+    write_file(directory / "gshadow", files.gshadow, 0o640)
+
+
+def write_principals(people: list[Account], environment: str, directory: Path = PRINCIPALS) -> None:
+    """Who may sign in: one file each, and none for who may not."""
+    wanted = {person.name: f"{person.name}@{environment}\n" for person in people if person.enabled}
+    wanted["tandem-watch"] = f"tandem-watch@{environment}\n"
+    directory.mkdir(exist_ok=True)
+    for file in directory.iterdir():
+        if file.name not in wanted:
+            file.unlink()
+    for name, line in wanted.items():
+        write_file(directory / name, line)
+
+
+def make_directories(people: list[Account], shared: Path, scratch: list[Path]) -> None:
+    """The places that belong to people; what exists is left alone."""
+    parents = [shared / "home", shared / "spoolers", *scratch]
+    for parent in parents:
+        parent.mkdir(exist_ok=True)
+    apps = shared / "apps"
+    if not apps.exists():
+        apps.mkdir(exist_ok=True)
+        os.chown(apps, 0, SERVICE_IDS[ADMINISTRATORS])
+        apps.chmod(0o2775)
+    for person in people:
+        for parent in parents:
+            _personal(parent / person.name, person)
+
+
+def _personal(directory: Path, person: Account) -> None:
+    try:
+        directory.mkdir(mode=0o700)
+    except FileExistsError:
+        # Another zone, or this one before its loss, may have got no further than this.
+        if directory.stat(follow_symlinks=False).st_uid != 0:
+            return
+    os.chown(directory, person.uid, person.uid, follow_symlinks=False)
+
+
+def make_operators(people: list[Account], done: set[str]) -> set[str]:
+    """Administrators may cancel others' jobs because Slurm says so. Returns who is an operator now."""
+    wanted = {person.name for person in people if person.administrator and person.enabled}
+    for name in sorted(wanted - done):
+        # Adding somebody who is there changes nothing, so the level is set by a command of its own.
+        _sacctmgr("add", "user", name, "account=root")
+        if _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=operator"):
+            done = done | {name}
+    for name in sorted(done - wanted):
+        if _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=none"):
+            done = done - {name}
+    return done
+
+
+def _sacctmgr(*arguments: str) -> bool:
+    clusters = json.loads(ZONE_FACTS.read_bytes())["clusters"]
+    environment = {"PATH": "/usr/bin:/bin", "SLURM_CONF": f"/etc/tandem/slurm/{next(iter(clusters))}/slurm.conf"}
+    command = ["sacctmgr", "--immediate", "--quiet", *arguments]
+    try:
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    nothing_new = "Nothing" in finished.stdout + finished.stderr
+    if finished.returncode and not nothing_new:
+        log.info("%s: %s", " ".join(command), (finished.stderr or finished.stdout).strip())
+    return finished.returncode == 0 or nothing_new
+
+
+def main() -> None:
+    """Follow the file until the zone ends."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    seen: tuple[int, int] | None = None
+    operators: set[str] = set()
+    people: list[Account] = []
+    next_try = 0.0
+    while True:
+        facts: dict[str, Any] = json.loads(ZONE_FACTS.read_bytes())
+        shared = Path(facts["shared"])
+        try:
+            status = PEOPLE_FILE.stat()
+            stamp = (status.st_ino, status.st_mtime_ns)
+            if stamp != seen:
+                people = read_people(PEOPLE_FILE)
+                write_accounts(people)
+                if not shared.is_mount():
+                    time.sleep(0.1)
+                    continue
+                make_directories(people, shared, [Path(one["scratch"]) for one in facts["clusters"].values()])
+                # Last: whoever may sign in finds a home.
+                write_principals(people, facts["environment"])
+                seen = stamp
+                log.info("%d people", len(people))
+        except (OSError, ValueError) as error:
+            log.error("people file: %s", error)
+        if time.monotonic() >= next_try:
+            before = operators
+            operators = make_operators(people, operators)
+            next_try = time.monotonic() + (1 if operators == before else 0)
+        time.sleep(0.3)
+
+
+if __name__ == "__main__":
+    main()

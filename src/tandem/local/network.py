@@ -1,0 +1,75 @@
+"""The environment's network: a bridge in the core's network namespace, a cable from it to each head and portal node.
+
+The machine itself has no interface on it, and nothing here has a way out.
+"""
+
+import subprocess
+
+from tandem.local.layout import CORE_ADDRESS, PREFIX, ZoneLayout
+from tandem.local.processes import Init
+
+BRIDGE = "tandem"
+
+
+class NetworkError(Exception):
+    """A command that sets up the network failed."""
+
+
+def run_inside(init: Init, *argv: str, namespaces: tuple[str, ...] = ("--net",), data: str | None = None) -> str:
+    """Run a program of the machine in some of an init's namespaces. Raises NetworkError."""
+    command = ["nsenter", "--target", str(init.pid), *namespaces, "--", *argv]
+    done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NetworkError(f"{' '.join(argv)} in {init.place}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def cables(zone: ZoneLayout) -> tuple[str, str]:
+    """The core's ends of a zone's two cables: its head's and its portal node's."""
+    return f"head{zone.index}", f"portal{zone.index}"
+
+
+def connect_core(core: Init) -> None:
+    """Lay the bridge."""
+    batch = [
+        "link set lo up",
+        f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0",
+        f"address add {CORE_ADDRESS}/{PREFIX} dev {BRIDGE}",
+        f"link set {BRIDGE} up",
+    ]
+    run_inside(core, "ip", "-batch", "-", data="\n".join(batch))
+
+
+def connect_zone(core: Init, zone: ZoneLayout, init: Init) -> None:
+    """Lay a zone's cables and give it its addresses."""
+    head, portal = cables(zone)
+    # A cable of a zone that has just died may linger for a moment.
+    present = run_inside(core, "ip", "-o", "link", "show")
+    batch = [f"link delete {cable}" for cable in (head, portal) if f" {cable}@" in present]
+    for cable, inner in ((head, "eth0"), (portal, "portal")):
+        batch += [
+            f"link add {cable} type veth peer name {inner} netns {init.pid}",
+            f"link set {cable} master {BRIDGE} up",
+        ]
+    run_inside(core, "ip", "-batch", "-", data="\n".join(batch))
+    inside = ["link set lo up", *(f"address add {address}/{PREFIX} dev eth0" for address in zone.addresses)]
+    inside += ["link set eth0 up", "link set portal netns portal"]
+    run_inside(init, "ip", "-batch", "-", namespaces=("--net", "--mount"), data="\n".join(inside))
+    at_portal = [
+        "link set portal name eth0",
+        f"address add {zone.portal_address}/{PREFIX} dev eth0",
+        "link set eth0 up",
+    ]
+    run_inside(init, "ip", "-n", "portal", "-batch", "-", namespaces=("--net", "--mount"), data="\n".join(at_portal))
+
+
+def set_cables(core: Init, zone: ZoneLayout, *, up: bool) -> None:
+    """Plug a zone's cables in, or pull them out."""
+    batch = [f"link set {cable} {'up' if up else 'down'}" for cable in cables(zone)]
+    run_inside(core, "ip", "-batch", "-", data="\n".join(batch))
+
+
+def cables_up(core: Init, zone: ZoneLayout) -> bool:
+    """Whether a zone is connected."""
+    lines = run_inside(core, "ip", "-o", "link", "show", "up").splitlines()
+    return all(any(f" {cable}@" in line for line in lines) for cable in cables(zone))

@@ -1,0 +1,210 @@
+"""The files of the zones and the core: written to the state directory, seen inside as `/etc/tandem`, read-only."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tandem.environment import Environment
+from tandem.local.layout import (
+    CORE_ADDRESS,
+    DATABASE_PORT,
+    STREAMS_PORT,
+    WEB_PORT,
+    HeadHost,
+    Layout,
+    ZoneLayout,
+)
+from tandem.local.names import PEOPLE_FILE, SERVICE_IDS, SIGNER_SOCKET
+from tandem.local.secrets import Secrets
+from tandem.local.services import core_services, supervisord_conf, zone_services
+from tandem.local.slurm_conf import slurm_conf, slurmdbd_conf
+from tandem.local.state import State, ensure_directory, write_file
+
+TEMPLATES = Path(__file__).parent / "templates"
+PORTAL_DATABASE = "tandem"
+_POWER = """#!/bin/sh
+exec /opt/tandem/app/tandem/local/inside/power {direction} {cluster} "$1"
+"""
+
+
+class Writer:
+    """Writes files below one directory and remembers which of them changed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.changed: set[str] = set()
+
+    def file(self, name: str, content: str | bytes, mode: int = 0o644, owner: str = "root") -> None:
+        """One file; its directory is made, readable by all, unless it is there."""
+        path = self.root / name
+        if not path.parent.exists():
+            ensure_directory(path.parent)
+        if write_file(path, content, mode, SERVICE_IDS.get(owner, 0)):
+            self.changed.add(name)
+
+    def directory(self, name: str, mode: int, owner: str = "root") -> None:
+        """One directory."""
+        ensure_directory(self.root / name, mode, SERVICE_IDS.get(owner, 0))
+
+
+def template(file: str, **values: object) -> str:
+    """A template of this package with its `{{names}}` filled in."""
+    text = (TEMPLATES / file).read_text()
+    for key, value in values.items():
+        text = text.replace("{{" + key + "}}", str(value))
+    return text
+
+
+def hosts_file(layout: Layout) -> str:
+    """`/etc/hosts`, the same everywhere; there is no other name service."""
+    lines = ["127.0.0.1 localhost", "::1 localhost", f"{CORE_ADDRESS} core"]
+    for zone in layout.zones:
+        lines += [f"{zone.address} accounting-{zone.name}", f"{zone.portal_address} {zone.portal}"]
+        lines += [f"{head.address} {head.name}" for head in zone.heads]
+        lines += [f"{node.address} {node.name}" for _, node in zone.nodes]
+    return "\n".join(dict.fromkeys(lines)) + "\n"
+
+
+def node_json(layout: Layout, zone: ZoneLayout, secrets: Secrets) -> str:
+    """What the zone's portal node is told (`tandem.node`)."""
+    environment = layout.environment
+    document = {
+        "node": zone.portal,
+        "zone": zone.name,
+        "environment": "/etc/tandem/environment.yaml",
+        "public_url": f"https://127.0.0.1:{environment.portal.port}",
+        "database": {
+            "host": CORE_ADDRESS,
+            "port": DATABASE_PORT,
+            "name": PORTAL_DATABASE,
+            "user": PORTAL_DATABASE,
+        },
+        "signer_socket": str(SIGNER_SOCKET),
+        "portal_addresses": layout.portal_addresses,
+        "balancer_addresses": [CORE_ADDRESS],
+        "people_file": str(PEOPLE_FILE),
+        "clusters": {
+            head.cluster.name: {
+                "host": head.address,
+                "port": 22,
+                "host_keys": [secrets.public_key(f"host-{head.cluster.name}")],
+            }
+            for head in layout.heads
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def first_people(environment: Environment) -> str:
+    """The people file before the portal has published one."""
+    administrator = environment.administrator
+    people = [
+        {
+            "name": administrator.name,
+            "uid": administrator.uid,
+            "full_name": administrator.full_name,
+            "groups": [],
+            "enabled": True,
+            "administrator": True,
+        }
+    ]
+    people += [
+        {
+            "name": user.name,
+            "uid": user.uid,
+            "full_name": user.full_name,
+            "groups": user.groups,
+            "enabled": True,
+            "administrator": False,
+        }
+        for user in environment.users
+    ]
+    return json.dumps({"version": 1, "people": people}, indent=1) + "\n"
+
+
+def write_core(layout: Layout, state: State, secrets: Secrets, portal_certificate: Path) -> set[str]:
+    """All files of the core. Returns the names of those that changed."""
+    out = Writer(state.core / "etc")
+    ensure_directory(out.root)
+    accounts = [(PORTAL_DATABASE, secrets.text("database"))]
+    accounts += [(zone.accounting_database, secrets.text(zone.accounting_database)) for zone in layout.zones]
+    out.file("my.cnf", template("my.cnf", address=CORE_ADDRESS, port=DATABASE_PORT))
+    statements = "".join(template("database.sql", name=name, password=password) for name, password in accounts)
+    out.file("database.sql", statements, 0o600, "mysql")
+    web = [f"    server {zone.portal} {zone.portal_address}:{WEB_PORT}" for zone in layout.zones]
+    streams = [f"    server {zone.portal} {zone.portal_address}:{STREAMS_PORT}" for zone in layout.zones]
+    out.file("haproxy.cfg", template("haproxy.cfg", web="\n".join(web), streams="\n".join(streams)))
+    out.file("portal.pem", portal_certificate.read_bytes(), 0o600)
+    out.file("listen", f"127.0.0.1 {layout.environment.portal.port}\n")
+    out.file("hosts", hosts_file(layout))
+    out.file("supervisord.conf", supervisord_conf(core_services()))
+    return out.changed
+
+
+def write_zone(layout: Layout, zone: ZoneLayout, state: State, secrets: Secrets, environment_file: bytes) -> set[str]:
+    """All files of one zone. Returns the names of those that changed."""
+    out = Writer(state.zone(zone.name) / "etc")
+    ensure_directory(out.root)
+    name = layout.environment.name
+    out.file("hosts", hosts_file(layout))
+    out.file("environment.yaml", environment_file)
+    out.file("node.json", node_json(layout, zone, secrets))
+    out.file("zone.json", json.dumps(_zone_facts(layout, zone), indent=1))
+    out.file("supervisord.conf", supervisord_conf(zone_services(zone, layout.environment)))
+    out.directory("munge", 0o700, "munge")
+    out.file("munge/munge.key", secrets.data(f"munge-{zone.accounting_database}"), 0o400, "munge")
+    out.directory("slurm", 0o755)
+    out.directory("slurm/_accounting", 0o700, "slurm")
+    password = secrets.text(zone.accounting_database)
+    out.file("slurm/_accounting/slurmdbd.conf", slurmdbd_conf(zone, password), 0o600, "slurm")
+    out.file("authority.pub", secrets.public_key("authority") + "\n")
+    for head in zone.heads:
+        _write_head(out, zone, head, layout, secrets)
+    out.directory("secrets", 0o755)
+    for service, wanted in _portal_secrets(secrets).items():
+        out.directory(f"secrets/{service}", 0o700, f"tandem-{service}")
+        for file, read in wanted.items():
+            out.file(f"secrets/{service}/{file}", read(), 0o600, f"tandem-{service}")
+    out.file("principals-watch", f"tandem-watch@{name}\n")
+    return out.changed
+
+
+def _zone_facts(layout: Layout, zone: ZoneLayout) -> dict[str, object]:
+    """What the root processes in the zone need, without reading the whole environment."""
+    return {
+        "environment": layout.environment.name,
+        "boot_delay": layout.environment.local.boot_delay,
+        "shared": layout.environment.storage.shared.path,
+        "clusters": {
+            head.cluster.name: {
+                "head": head.name,
+                "scratch": head.scratch,
+                "elastic": [node.name for node in head.nodes if node.elastic],
+            }
+            for head in zone.heads
+        },
+    }
+
+
+def _write_head(out: Writer, zone: ZoneLayout, head: HeadHost, layout: Layout, secrets: Secrets) -> None:
+    cluster = head.cluster.name
+    out.file(f"slurm/{cluster}/slurm.conf", slurm_conf(zone, head, layout.environment))
+    # slurmd wants to know, although nothing here uses control groups.
+    out.file(f"slurm/{cluster}/cgroup.conf", "CgroupPlugin=cgroup/v1\n")
+    for direction, program in (("up", "resume"), ("down", "suspend")):
+        out.file(f"slurm/{cluster}/{program}", _POWER.format(direction=direction, cluster=cluster), 0o755)
+    out.directory(f"ssh/{cluster}", 0o755)
+    out.file(f"ssh/{cluster}/host_key", secrets.data(f"host-{cluster}"), 0o600)
+    out.file(f"ssh/{cluster}/host_key.pub", secrets.public_key(f"host-{cluster}") + "\n")
+    out.file(f"ssh/{cluster}/sshd_config", template("sshd_config", address=head.address, cluster=cluster))
+
+
+def _portal_secrets(secrets: Secrets) -> dict[str, dict[str, Callable[[], str]]]:
+    """Per service account of the portal node: which secrets it has. Only the signer has the authority's key."""
+
+    def text(name: str) -> Callable[[], str]:
+        return lambda: secrets.text(name) + "\n"
+
+    shared = {"database": text("database"), "django": text("django")}
+    authority = {"authority": text("authority"), "authority.pub": lambda: secrets.public_key("authority") + "\n"}
+    return {"web": shared, "worker": shared, "signer": shared | authority}

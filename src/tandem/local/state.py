@@ -1,0 +1,81 @@
+"""Where an environment keeps its things on this machine."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+STATE = Path(os.environ.get("TANDEM_STATE", "/var/lib/tandem"))
+
+
+class BusyError(Exception):
+    """Another command is changing this environment."""
+
+
+class State:
+    """The state directory of the environment `name`."""
+
+    def __init__(self, name: str, parent: Path = STATE) -> None:
+        self.name = name
+        self.root = parent / name
+        self.secrets = self.root / "secrets"
+        self.authority = self.root / "ca.pem"
+        self.releases = self.root / "releases"
+        self.efs = self.root / "efs"
+        self.people = self.root / "people"
+        self.database = self.root / "database"
+        self.core = self.root / "core"
+        self.applied = self.root / "applied.json"
+
+    def zone(self, name: str) -> Path:
+        """The directory of one zone: what survives the zone's loss."""
+        return self.root / "zones" / name
+
+    def scratch(self, cluster: str) -> Path:
+        """A cluster's scratch file system."""
+        return self.root / "scratch" / cluster
+
+    def logs(self) -> dict[str, Path]:
+        """The log directory of the core and of each zone."""
+        zones = self.root / "zones"
+        found = {"core": self.core / "log"}
+        if zones.is_dir():
+            found |= {zone.name: zone / "log" for zone in sorted(zones.iterdir())}
+        return found
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the environment against other commands that change it. Raises BusyError."""
+        self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        # Beside the directory, so that purging it does not remove the lock under another's feet.
+        with open(self.root.parent / f".{self.name}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyError(f"another command is changing the environment {self.name!r}") from None
+            yield
+
+
+def ensure_directory(path: Path, mode: int = 0o755, uid: int = 0, gid: int | None = None) -> Path:
+    """Make `path` with this mode and owner, whatever it was before and whatever the umask is."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(mode)
+    os.chown(path, uid, uid if gid is None else gid)
+    return path
+
+
+def write_file(path: Path, content: str | bytes, mode: int = 0o644, uid: int = 0) -> bool:
+    """Write `content` in one step, with this mode and owner from the first moment. Returns whether anything changed."""
+    data = content.encode() if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
+        return False
+    aside = path.with_name(f".{path.name}.new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as stream:
+        stream.write(data)
+        os.fchown(descriptor, uid, uid)
+        os.fchmod(descriptor, mode)
+    aside.rename(path)
+    return True
