@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help packages lint test
+.PHONY: help packages lint test bundle
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -21,9 +21,20 @@ $(VENV)/.ready: requirements/dev.txt
 	echo "$(CURDIR)/src" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/tandem.pth && \
 	touch $@
 
+BUNDLE := src/tandem/site/static/dist/manifest.json
+# Templates and Python too: only the icons and style rules that they name are in the bundle.
+BUNDLED := $(shell find src/tandem -path src/tandem/site/static -prune -o -type f \
+	\( -name '*.html' -o -name '*.py' -o -path '*/site/frontend/*' \) -print)
+
+bundle: $(BUNDLE) ## what the portal's pages load
+
+$(BUNDLE): $(BUNDLED) requirements/node.txt
+	@echo "== front-end bundle"
+	@umask 022; PYTHON=$(PYTHON) src/tandem/site/frontend/build.sh build/frontend
+
 lint: $(VENV)/.ready ## style and types
 	@echo "== ruff"; $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@echo "== mypy"; $(VENV)/bin/mypy
 
-test: $(VENV)/.ready ## every test, with all the set-up that they need
+test: $(VENV)/.ready $(BUNDLE) ## every test, with all the set-up that they need
 	@echo "== tests"; $(PY) -m pytest

