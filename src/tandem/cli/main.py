@@ -27,11 +27,12 @@ class SubCommand:
         """The command itself; this imports its module."""
         module, _, attribute = self.where.partition(":")
         found = getattr(import_module(module), attribute)
-        if not isinstance(found, typer.Typer):
-            app = typer.Typer(add_completion=False)
-            app.command(name)(found)
-            found = app
-        command = typer.main.get_command(found)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command(name)(found)
+            command = typer.main.get_command(alone)
         command.name = name
         return command
 

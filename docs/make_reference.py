@@ -1,0 +1,45 @@
+"""Writes the reference pages that are made from the code: `make docs`."""
+
+import sys
+from pathlib import Path
+
+import typer
+from typer.cli import get_docs_for_click
+from typer.core import TyperGroup
+
+from tandem.cli.main import SUB_COMMANDS, app
+from tandem.environment.reference import reference_page
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def commands_page() -> str:
+    """The page of all commands and their options."""
+    group = typer.main.get_group(app)
+    loaded = {name: sub.load(name) for name, sub in SUB_COMMANDS.items()}
+    whole = TyperGroup(name="tandem", commands=loaded, params=group.params, help=group.help)
+    page = get_docs_for_click(obj=whole, ctx=typer.Context(whole), name="tandem", title="Commands")
+    # Short names are enough to choose by; help on help is not.
+    lines = [line.rstrip() for line in page.splitlines() if not line.startswith(("* `--help`", "* `-h, --help`"))]
+    return "\n".join(lines).strip() + "\n"
+
+
+PAGES = {"environment-file.md": reference_page, "commands.md": commands_page}
+
+
+def main() -> None:
+    """Write all pages; with `--check`, only say which are stale."""
+    stale = [name for name, page in PAGES.items() if not _is_current(REFERENCE / name, page())]
+    if "--check" in sys.argv[1:]:
+        sys.exit("".join(f"docs/reference/{name} is stale: run `make docs`\n" for name in stale) or None)
+    for name in stale:
+        (REFERENCE / name).write_text(PAGES[name]())
+        print(f"wrote docs/reference/{name}")
+
+
+def _is_current(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_text() == text
+
+
+if __name__ == "__main__":
+    main()
