@@ -104,11 +104,13 @@ static int read_input(const char *path, Input *input)
 
 static int check_input(const char *path, const Input *in, int ranks)
 {
-    if (in->ny < ranks) return complain("%s: ny = %g, but there are %d ranks: each takes at least one row", path, in->ny, ranks);
+    if (in->ny < ranks)
+        return complain("%s: ny = %g, but there are %d ranks: each takes at least one row", path, in->ny, ranks);
     if (in->mode_x > in->nx || in->mode_y > in->ny)
         return complain("%s: the grid cannot show that many half waves: mode_x <= nx and mode_y <= ny", path);
     double needed = 2 * in->diffusivity * in->end_time * (pow(in->nx + 1, 2) + pow(in->ny + 1, 2));
-    if (in->steps < needed) return complain("%s: %g steps are unstable here; take at least %.0f", path, in->steps, ceil(needed));
+    if (in->steps < needed)
+        return complain("%s: %g steps are unstable here; take at least %.0f", path, in->steps, ceil(needed));
     return DONE;
 }
 
@@ -191,6 +193,22 @@ static int write_result(const Input *in, int ranks, const char *hosts, double er
     return !(ferror(file) | fclose(file));
 }
 
+/* On rank 0: the names of the hosts, each once as long as a host's ranks are neighbours. */
+static void gather_hosts(int rank, int ranks, char *hosts, size_t size)
+{
+    char name[MPI_MAX_PROCESSOR_NAME] = "", *names = NULL;
+    int length;
+    MPI_Get_processor_name(name, &length);
+    if (rank == 0) names = malloc((size_t)ranks * sizeof name);
+    MPI_Gather(name, sizeof name, MPI_CHAR, names, sizeof name, MPI_CHAR, 0, MPI_COMM_WORLD);
+    for (int r = 0; rank == 0 && r < ranks; r++) {
+        const char *host = names + r * sizeof name;
+        if (r && strcmp(host, host - sizeof name) == 0) continue;
+        if (strlen(hosts) + sizeof name < size) strcat(strcat(hosts, r ? " " : ""), host);
+    }
+    free(names);
+}
+
 static int solve(const Input *in, int rank, int ranks)
 {
     int nx = (int)in->nx, width = nx + 2, first, rows, steps = (int)in->steps, every = (int)in->report_every;
@@ -205,14 +223,8 @@ static int solve(const Input *in, int rank, int ranks)
     for (int j = 0; j < rows; j++)
         for (int i = 0; i < nx; i++) u[(j + 1) * width + i + 1] = start_value(in, i, first + j);
 
-    char hosts[4096] = "", name[MPI_MAX_PROCESSOR_NAME] = "", *names = NULL;
-    int length;
-    MPI_Get_processor_name(name, &length);
-    if (rank == 0) names = malloc((size_t)ranks * sizeof name);
-    MPI_Gather(name, sizeof name, MPI_CHAR, names, sizeof name, MPI_CHAR, 0, MPI_COMM_WORLD);
-    for (int r = 0; rank == 0 && r < ranks; r++)
-        if ((r == 0 || strcmp(names + r * sizeof name, names + (r - 1) * sizeof name)) && strlen(hosts) + sizeof name < sizeof hosts)
-            strcat(strcat(hosts, r ? " " : ""), names + r * sizeof name);
+    char hosts[4096] = "";
+    gather_hosts(rank, ranks, hosts, sizeof hosts);
     if (rank == 0) printf("%d ranks on %s, grid %g x %g, %d steps\n", ranks, hosts, in->nx, in->ny, steps);
 
     for (int step = 1; step <= steps; step++) {
@@ -242,14 +254,14 @@ static int solve(const Input *in, int rank, int ranks)
     MPI_Reduce(&mine, &error, 1, MPI_DOUBLE, MPI_MAX, 0, MPI_COMM_WORLD);
     int good = write_field(in, u, width, rank, ranks, factor);
     if (rank == 0) {
-        double expected = fabs(scheme_factor(in, rx, ry) - factor) * crest(in->mode_x, in->nx) * crest(in->mode_y, in->ny);
+        double top = crest(in->mode_x, in->nx) * crest(in->mode_y, in->ny);
+        double expected = fabs(scheme_factor(in, rx, ry) - factor) * top;
         /* Rounding grows with the steps; a real fault is larger by far. */
         int agrees = fabs(error - expected) <= 1e-6 * expected + 1e-15 * in->steps;
         printf("error %.9e, expected %.9e: %s\n", error, expected, agrees ? "as expected" : "NOT as expected");
         good = write_result(in, ranks, hosts, error, expected, agrees) && good && agrees;
     }
     MPI_Bcast(&good, 1, MPI_INT, 0, MPI_COMM_WORLD);
-    free(names);
     free(u);
     free(next);
     return good ? DONE : WRONG;
