@@ -82,8 +82,11 @@ class Door:
         """
         return self._wait(self._run(user, cluster, script, args, data, deadline, lane))
 
-    def watch(self, cluster: str, request: str, deadline: float = 10.0) -> Answer:
-        """Have payload/watch.sh answer `request`, one line. The watcher's certificate allows nothing else."""
+    def watch(self, cluster: str, request: str, deadline: float = 10.0) -> tuple[Answer, str]:
+        """What payload/watch.sh answers to `request`, one line, and the nonce that parts its fields.
+
+        The watcher's certificate allows nothing but that script.
+        """
         if "\n" in request:
             raise ValueError("a request is one line")
         return self._wait(self._watch(cluster, request, deadline))
@@ -177,11 +180,11 @@ class Door:
         start = partial(channel.start, command=frames.COMMAND_LINE, nonce=nonce, knock=frames.KNOCK)
         return await self._exchange(user, cluster, start, content, deadline, lane)
 
-    async def _watch(self, cluster: str, request: str, deadline: float) -> Answer:
+    async def _watch(self, cluster: str, request: str, deadline: float) -> tuple[Answer, str]:
         nonce = channel.new_nonce()
         content = f"{nonce}\n{request}\n".encode()
         start = partial(channel.start, command=WATCH_COMMAND, nonce=nonce, knock=b"")
-        return await self._exchange(WATCH_USER, cluster, start, content, deadline, Lane.WATCH)
+        return await self._exchange(WATCH_USER, cluster, start, content, deadline, Lane.WATCH), nonce
 
     async def _exchange(
         self, user: str, cluster: str, start: Callable[..., Any], content: bytes, deadline: float, lane: Lane

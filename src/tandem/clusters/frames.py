@@ -13,9 +13,10 @@ from functools import lru_cache
 from importlib.resources import files
 
 # Single quotes mean the same to sh, bash, tcsh, zsh and fish as long as there is no quote, backslash, line end or `!`
-# inside. The sum keeps a mere echo of this line from looking like the answer to it.
+# inside. There is no `exec` before it, which some have made an alias of. The sum keeps a mere echo of this line from
+# looking like the answer to it.
 COMMAND_LINE = (
-    "exec /bin/sh -c '"
+    "/bin/sh -c '"
     "LC_ALL=C; export LC_ALL; "
     'echo; echo "tandem door $((6*7))"; '
     "while IFS= read -r n; do case $n in [0-9]*) "

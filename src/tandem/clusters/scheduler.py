@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tandem.clusters.slurm import Slurm
 
 
 class Phase(StrEnum):
@@ -26,7 +30,12 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SchedulerJob:
-    """One job (or one array task of it) as the scheduler shows it. `task` is None without array."""
+    """One job, or one array task of it, as the scheduler shows it.
+
+    `task` is None without array, and for an array's tasks that still wait, which share one entry. `scheduler_id` is
+    the whole job's and what `submit` returned, `raw_id` the task's own. `placement` is what the job *says* it belongs
+    to: anybody can write anything there, so it counts together with `user` only.
+    """
 
     scheduler_id: str
     user: str
@@ -44,6 +53,7 @@ class SchedulerJob:
     submitted_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    raw_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,25 @@ class Node:
 class ClusterPicture:
     """All that one poll saw: every live job of every person, recently ended ones, queues, nodes, accounts.
 
-    `poll_number` is the cluster's, taken when the poll started: what came later, this poll cannot have seen.
+    `poll` is the number taken when the poll started (0 outside the watch loop). `ended` holds what the scheduler still
+    remembers and, if the accounting database was asked and answered, all that ended since `ended_since`. Only then is a
+    placement's absence evidence: do not count a miss while `ended_since` is None. `accounts` is None likewise.
+    `drained` is False while the scheduler may still have requests from before in hand.
     """
 
     jobs: tuple[SchedulerJob, ...] = ()
     ended: tuple[SchedulerJob, ...] = ()
     queues: tuple[Queue, ...] = ()
     nodes: tuple[Node, ...] = ()
-    accounts: tuple[str, ...] = ()
-    poll_number: int = 0
+    accounts: tuple[str, ...] | None = None
+    ended_since: datetime | None = None
+    drained: bool = True
+    poll: int = 0
+
+
+def get_scheduler(cluster: str) -> "Slurm":
+    """The scheduler of a cluster, behind this process's door."""
+    from tandem.clusters.door import get_door
+    from tandem.clusters.slurm import Slurm
+
+    return Slurm(get_door(), cluster)

@@ -1,0 +1,285 @@
+"""Slurm's verbs: each with its command line, the reading of its output, and what its failures mean.
+
+A placement is known by (user, wckey): Slurm forgets jobs that it acknowledged when it is killed, and hands their ids
+out again. Every command runs with a clean environment, and under a deadline of its own that is shorter than the
+door's, so that a hanging slurmctld is told from a hanging cluster.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from tandem.clusters import slurm_output as output
+from tandem.clusters.channel import new_nonce
+from tandem.clusters.door import Answer, Door
+from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, SubmissionRefused
+from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
+
+COMMAND_TIME = 8  # seconds for one command of Slurm
+DEADLINE = COMMAND_TIME + 7.0
+
+# Nothing of SLURM_* or SBATCH_* that a login script may have set; what is set here is what jobs start with.
+_CLEAN = f"""
+slurm() {{
+	timeout -k 1 {COMMAND_TIME} env -i HOME="$HOME" USER="$USER" LOGNAME="$LOGNAME" SHELL="$SHELL" \\
+		PATH="$PATH" LANG=C.UTF-8 "$@"
+}}
+"""
+
+STORAGE_FAILED, CUT_SHORT = 65, 66
+
+# Files are put in place only when everything has arrived, and never over an existing one: another placement of the same
+# job may be running, and its person may have changed them.
+SUBMIT = (
+    _CLEAN
+    + """
+spooler=$1 control=$2 size=$3 files=$4
+shift 4
+umask 077
+mkdir -p -- "$spooler" "$control" && cd -- "$spooler" || exit 65
+if [ "$files" -gt 0 ]; then
+	incoming=$(mktemp -d ./.incoming.XXXXXX) || exit 65
+	trap 'rm -rf -- "$incoming"' EXIT
+	while [ "$files" -gt 0 ]; do
+		head -c "$2" >"$incoming/$1" || exit 65
+		shift 2
+		files=$((files - 1))
+	done
+fi
+script=$(head -c "$size" && printf .)
+data_is_complete || exit 66
+if [ -n "${incoming-}" ]; then
+	for file in "$incoming"/* "$incoming"/.[!.]* "$incoming"/..?*; do
+		[ ! -e "$file" ] || mv -n -- "$file" . || exit 65
+	done
+fi
+printf %s "${script%.}" | slurm sbatch "$@"
+"""
+)
+
+CANCEL = _CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
+CONTROL = _CLEAN + 'slurm scontrol "$@"'
+
+LOOK_UP = """
+TZ=UTC0
+SQUEUE_FORMAT=$3
+export TZ SQUEUE_FORMAT
+timeout 8 squeue -h -a -t all -u "$1" || exit
+printf '\\n%s section jobs 0\\n' "$2"
+unset SQUEUE_FORMAT
+timeout 8 sacct -n -X -D -p --delimiter="$2" -u "$1" -S "$4" -o "$5"
+printf '\\n%s section ended %s\\n' "$2" "$?"
+"""
+
+# slurm_strerror's words. Not contacted: nothing was sent.
+NOT_CONTACTED = re.compile(
+    r"Unable to contact slurm controller \(connect failure\)|Communication connection failure|Connection refused"
+)
+# Sent, or perhaps sent: slurmctld may have taken the job, or take it when it goes on.
+IN_DOUBT = re.compile(
+    r"timed out|Zero Bytes|(send|receive|shutdown) failure|standby|Unexpected message|Transport|Socket"
+    r"|Unspecified error|shutting down|sleeping and retrying",
+    re.IGNORECASE,
+)
+# Slurm or its surroundings are out of order; says nothing about this job, and trying again later may help.
+OUT_OF_ORDER = re.compile(
+    r"munge|authentication|credential|temporarily|Resource temporarily|in maintenance|Unable to contact"
+    r"|accounting (database|storage)|Invalid user id|No space left|fork|could not establish a configuration",
+    re.IGNORECASE,
+)
+SECTION = "\n{nonce} section (?P<name>[a-z]+) (?P<status>[0-9]+)\n"
+
+
+class Slurm:
+    """One cluster's Slurm, reached through the door. Every method raises the exceptions of errors.py."""
+
+    def __init__(self, door: Door, cluster: str) -> None:
+        self._door = door
+        self.cluster = cluster
+
+    def submit(
+        self,
+        user: str,
+        placement: uuid.UUID,
+        script: str,
+        *,
+        spooler: str,
+        control: str,
+        options: Sequence[str] = (),
+        files: Mapping[str, bytes] | None = None,
+        deadline: float = DEADLINE,
+    ) -> str:
+        """Hand a batch script over, once; returns Slurm's id. Makes both directories and puts `files` in the spooler.
+
+        Raises `SubmissionRefused` when Slurm read it and said no; `ClusterRefused` when something else on the cluster
+        said no, such as its storage; `AnswerLost` whenever the job may be there.
+        """
+        files = files or {}
+        if any("/" in name or "\0" in name or name in {"", ".", ".."} for name in files):
+            raise ValueError("an input file needs a plain name")
+        batch = script.encode("utf-8", "surrogateescape")
+        sizes = [word for name, content in files.items() for word in (name, str(len(content)))]
+        own = ["--parsable", "--ignore-pbs", f"--wckey={placement}", f"--comment={placement}"]
+        answer = self._door.run(
+            user,
+            self.cluster,
+            SUBMIT,
+            [spooler, control, str(len(batch)), str(len(files)), *sizes, *options, *own],
+            data=b"".join(files.values()) + batch,
+            deadline=deadline,
+        )
+        if answer.status == 0:
+            if found := re.fullmatch(r"([0-9]+)(;\S+)?\s*", answer.text):
+                return found[1]
+            raise AnswerLost(f"{self.cluster}: sbatch printed {answer.text[:200]!r}")
+        if answer.status == STORAGE_FAILED:
+            raise ClusterRefused(f"{self.cluster}: the spooler could not be made: {answer.complaint}")
+        if answer.status == CUT_SHORT:
+            raise ClusterRefused(f"{self.cluster}: the submission did not arrive whole")
+        self._check(answer)
+        raise SubmissionRefused(words_of(answer))
+
+    def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+        """End all jobs of this placement; none is not an error. `owner`, when an administrator acts for somebody."""
+        answer = self._door.run(user, self.cluster, CANCEL, [owner or user, str(placement)], deadline=DEADLINE)
+        self._expect_done(answer)
+
+    def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+        """Keep it from starting."""
+        self._control("hold", user, placement, owner)
+
+    def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+        """Undo `hold`."""
+        self._control("release", user, placement, owner)
+
+    def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+        """Put a running job back into the queue."""
+        self._control("requeue", user, placement, owner)
+
+    def look_up(
+        self, user: str, placement: uuid.UUID, since: datetime | None = None, as_user: str | None = None
+    ) -> list[SchedulerJob]:
+        """All that Slurm knows of a placement of `user`: live, or ended since `since` (a day ago when not given).
+
+        An empty list means that both squeue and the accounting database were asked and know nothing. That is
+        evidence only on a cluster that is not RECOVERING. Raises `ClusterUnreachable` when it was not to be known.
+        """
+        nonce = new_nonce()
+        start = (since or datetime.now(UTC) - timedelta(days=1)).astimezone(UTC)
+        args = [
+            user,
+            nonce,
+            output.SQUEUE_FIELDS.format(nonce=nonce),
+            f"{start:%Y-%m-%dT%H:%M:%S}",
+            output.SACCT_FIELDS,
+        ]
+        answer = self._door.run(as_user or user, self.cluster, LOOK_UP, args, deadline=2 * COMMAND_TIME + 5)
+        sections = read_sections(answer.text, nonce)
+        if sections.get("jobs", ("", 1))[1] != 0:
+            raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
+        live = output.read_jobs(sections["jobs"][0], nonce)
+        ended, status = sections.get("ended", ("", 1))
+        known = live + (output.read_ended(ended, nonce) if status == 0 else [])
+        found = _once([job for job in known if job.user == user and job.placement == str(placement)])
+        if not found and status != 0:
+            raise ClusterUnreachable(f"{self.cluster}: the accounting database does not answer: {words_of(answer)}")
+        return found
+
+    def picture(self, ended_since: datetime | None = None) -> ClusterPicture:
+        """Everything of everybody, in one pass by the watcher. The accounting database, which is slow to answer, is
+        asked only if `ended_since` is given. Raises `ClusterUnreachable` when Slurm itself does not answer.
+        """
+        since = f"{ended_since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}" if ended_since else "-"
+        answer, nonce = self._door.watch(self.cluster, since, deadline=5 * COMMAND_TIME)
+        return read_picture(self.cluster, answer, nonce, ended_since)
+
+    def _control(self, verb: str, user: str, placement: uuid.UUID, owner: str | None) -> None:
+        live = [job for job in self.look_up(owner or user, placement, as_user=user) if job.phase is not Phase.ENDED]
+        ids = sorted({job.scheduler_id for job in live})
+        if not ids:
+            raise ClusterRefused(f"{self.cluster} has no such job that could be acted on")
+        self._expect_done(self._door.run(user, self.cluster, CONTROL, [verb, ",".join(ids)], deadline=DEADLINE))
+
+    def _expect_done(self, answer: Answer) -> None:
+        if answer.status != 0:
+            self._check(answer)
+            raise ClusterRefused(f"{self.cluster}: {words_of(answer)}")
+
+    def _check(self, answer: Answer) -> None:
+        """Raises for a command of Slurm's that failed without Slurm having decided anything."""
+        words = words_of(answer)
+        if answer.status in {124, 137}:
+            raise AnswerLost(f"{self.cluster}: Slurm did not answer within {COMMAND_TIME} s")
+        if answer.status in {125, 126, 127}:
+            raise ClusterRefused(f"{self.cluster}: Slurm's commands cannot be run there: {words}")
+        if IN_DOUBT.search(words):
+            raise AnswerLost(f"{self.cluster}: {words}")
+        if NOT_CONTACTED.search(words):
+            raise ClusterUnreachable(f"{self.cluster}: {words}")
+        if OUT_OF_ORDER.search(words):
+            raise ClusterRefused(f"{self.cluster}: {words}")
+
+
+def words_of(answer: Answer) -> str:
+    """Slurm's own words, without the names of its commands before each line."""
+    lines = [re.sub(r"^\w+: (error: )?", "", line) for line in answer.complaint.splitlines()]
+    return "\n".join(line for line in lines if line) or f"status {answer.status} without a word"
+
+
+def read_sections(text: str, nonce: str) -> dict[str, tuple[str, int]]:
+    """Content and exit status of each command, by section."""
+    found: dict[str, tuple[str, int]] = {}
+    start = 0
+    for mark in re.finditer(SECTION.format(nonce=nonce), text):
+        found[mark["name"]] = (text[start : mark.start()], int(mark["status"]))
+        start = mark.end()
+    return found
+
+
+def read_picture(cluster: str, answer: Answer, nonce: str, ended_since: datetime | None) -> ClusterPicture:
+    """What payload/watch.sh printed. Sections that failed other than the jobs' are missing in the picture."""
+    sections = read_sections(answer.text, nonce)
+    if sections.get("jobs", ("", 1))[1] != 0:
+        raise ClusterUnreachable(f"{cluster}: {words_of(answer)}")
+
+    def of(name: str) -> str | None:
+        content, status = sections.get(name, ("", 1))
+        return content if status == 0 else None
+
+    exits = output.read_exits(of("exits") or "")
+    jobs = output.read_jobs(sections["jobs"][0], nonce)
+    remembered = [_with_exit(job, exits) for job in jobs if job.phase is Phase.ENDED]
+    history = of("ended")
+    nodes = output.read_nodes(of("nodes") or "")
+    accounts = of("accounts")
+    threads = (of("threads") or "").strip()
+    return ClusterPicture(
+        jobs=tuple(job for job in jobs if job.phase is not Phase.ENDED),
+        ended=tuple(_once(remembered + (output.read_ended(history, nonce) if history is not None else []))),
+        queues=tuple(output.read_queues(of("queues") or "", nodes)),
+        nodes=tuple(nodes),
+        accounts=tuple(sorted(set(accounts.split()))) if accounts is not None else None,
+        ended_since=ended_since if history is not None else None,
+        drained=threads.isdigit() and int(threads) <= DRAINED_THREADS,
+    )
+
+
+# slurmctld's threads at work when it is not behind; after a standstill every waiting client has one, up to 256.
+DRAINED_THREADS = 8
+
+
+def _with_exit(job: SchedulerJob, exits: Mapping[str, tuple[int, int | None]]) -> SchedulerJob:
+    if job.raw_id not in exits:
+        return job
+    code, signal = exits[job.raw_id]
+    return replace(job, exit_code=code, signal=signal)
+
+
+def _once(jobs: list[SchedulerJob]) -> list[SchedulerJob]:
+    """Of what squeue and sacct both know, squeue's: it is never behind."""
+    found: dict[tuple[str, str, str | None, int | None], SchedulerJob] = {}
+    for job in jobs:
+        found.setdefault((job.raw_id, job.user, job.placement, job.task), job)
+    return list(found.values())
