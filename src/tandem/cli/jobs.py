@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from tandem.cli.client import Portal
 from tandem.cli.connection import connected, full_id
@@ -158,11 +159,11 @@ def list_jobs(
     for job in jobs:
         table.add_row(
             job["id"][:8],
-            *([job["owner"]] if several else []),
-            job["name"],
-            f"[{STYLES.get(job['state'], 'default')}]{word_of(job)}[/]",
-            job["cluster"] or job["wanted_cluster"],
-            job["queue"],
+            *([Text(job["owner"])] if several else []),
+            Text(job["name"]),
+            Text(word_of(job), style=STYLES.get(job["state"], "")),
+            Text(job["cluster"] or job["wanted_cluster"]),
+            Text(job["queue"]),
             ago(job["created_at"]),
         )
     out.print(table)
@@ -196,11 +197,12 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
     }
     for label, value in rows.items():
         if value:
-            table.add_row(label, value)
+            table.add_row(label, Text(value))
     for placement in job["placements"]:
         where = f"{placement['cluster']} {placement['scheduler_id']}".strip()
-        table.add_row("Placement", " · ".join(filter(None, [where, placement["state"].lower(), placement["message"]])))
-    out.print(table, markup=False)
+        words = " · ".join(filter(None, [where, placement["state"].lower(), placement["message"]]))
+        table.add_row("Placement", Text(words))
+    out.print(table)
 
 
 @app.command()

@@ -74,7 +74,7 @@ def login(
 
 
 def logout(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Revoke the token and forget it."""
+    """Sign out. The token is revoked and forgotten."""
     try:
         credentials = load_credentials()
     except NotSignedInError:

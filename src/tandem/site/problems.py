@@ -5,21 +5,20 @@ itself answers below `/api/` (an unknown path, a method that is not there, a req
 """
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from tandem.site.errors import database_trouble, drop_connections
+
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
-
-logger = logging.getLogger(__name__)
 
 FieldErrors = Mapping[str, Sequence[str]]
 
@@ -68,15 +67,15 @@ def add_handlers(api: NinjaAPI) -> None:
     def _too_big(request: HttpRequest, exc: RequestDataTooBig) -> HttpResponse:
         return problem(413, "The request is too big.")
 
-    @api.exception_handler(OperationalError)
+    @api.exception_handler(DatabaseError)
     @api.exception_handler(InterfaceError)
-    def _database_away(request: HttpRequest, exc: Exception) -> HttpResponse:
-        logger.warning("the database did not answer %s %s: %s", request.method, request.path, exc)
-        return problem(
-            503,
-            "The database does not answer. Nothing is known to be recorded: repeat with the same Idempotency-Key.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+    def _database(request: HttpRequest, exc: Exception) -> HttpResponse:
+        trouble = database_trouble(exc)
+        if trouble is None:
+            raise exc
+        drop_connections()
+        detail = f"{trouble.title}. Repeating the request with the same Idempotency-Key is safe."
+        return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def _by_field(errors: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:

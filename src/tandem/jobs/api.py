@@ -1,0 +1,165 @@
+"""`/api/v1/jobs`: submit, look, cancel, hold, release, requeue, read outputs."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Header, Query, Router
+from ninja.errors import HttpError, ValidationError
+from ninja.pagination import paginate
+
+from tandem.accounts.authentication import person_of
+from tandem.accounts.models import Person
+from tandem.jobs import actions
+from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages
+from tandem.jobs.models import Job, JobState
+from tandem.jobs.queries import visible_jobs
+from tandem.jobs.submission import Submission, check_submission
+from tandem.node import this_environment
+
+router = Router(tags=["jobs"])
+
+LONGEST_WAIT = 10.0
+MOST_BYTES = 8 * 1024 * 1024
+# A user's file is never shown by the browser as a page of ours.
+OUTPUT_HEADERS = {
+    "Content-Type": "application/octet-stream",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "no-store",
+    "Accept-Ranges": "bytes",
+}
+SUBMISSION_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Submission.model_json_schema()}},
+    }
+}
+
+JobKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Your own mark for this submission: sent again with the same body, it makes no second job.",
+    ),
+]
+
+
+@router.post(
+    "", response={201: JobOut}, operation_id="submit_job", summary="Submit a job", openapi_extra=SUBMISSION_BODY
+)
+def submit(
+    request: HttpRequest,
+    response: HttpResponse,
+    idempotency_key: JobKey = None,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Wait so many seconds for a cluster's word.")] = 0,
+) -> Any:
+    """Record a job. Once this is answered the job is not lost, whether or not a cluster is up."""
+    person = person_of(request)
+    body = _json_object(request)
+    job = actions.submit_job(
+        person,
+        check_submission(body, this_environment()),
+        idempotency_key=_digest(idempotency_key) if idempotency_key else None,
+        digest=_digest(json.dumps(body, sort_keys=True)) if idempotency_key else "",
+    )
+    if wait:
+        job = actions.wait_for_first_answer(job, wait)
+    response["Location"] = f"/api/v1/jobs/{job.pk}"
+    return job
+
+
+@router.get("", response=list[JobOut], operation_id="list_jobs", summary="List jobs")
+@paginate(JobPages)
+def list_jobs(
+    request: HttpRequest,
+    state: Annotated[list[JobState] | None, Query(description="May be repeated.")] = None,
+    cluster: Annotated[str | None, Query(max_length=40)] = None,
+    project: Annotated[str | None, Query(max_length=80)] = None,
+    id: Annotated[str | None, Query(pattern="^[0-9a-fA-F-]{1,36}$", description="How the id begins.")] = None,
+) -> QuerySet[Job]:
+    """Jobs, the newest first: one's own; everybody's for administrators. `next` is the address of the next page."""
+    jobs = _jobs(request).defer("submission", "payload")
+    if state:
+        jobs = jobs.filter(state__in=state)
+    if cluster:
+        jobs = jobs.filter(cluster=cluster)
+    if project:
+        jobs = jobs.filter(project=project)
+    if id:
+        jobs = jobs.filter(pk__startswith=_with_dashes(id))
+    return jobs
+
+
+@router.get("/{uuid:job_id}", response=JobDetailOut, operation_id="show_job", summary="Show a job")
+def show(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    """One job with its placements and the number of its tasks in each state."""
+    return _job(request, job_id)
+
+
+@router.post("/{uuid:job_id}/cancel", response=JobOut, operation_id="cancel_job", summary="Cancel a job")
+def cancel(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    """Wish the job's end. It is CANCELLED once no run of it is left, `cancelling` until then."""
+    return _changed(request, job_id, actions.cancel_job)
+
+
+@router.post("/{uuid:job_id}/hold", response=JobOut, operation_id="hold_job", summary="Hold a job")
+def hold(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    """Keep a job that waits from starting."""
+    return _changed(request, job_id, actions.hold_job)
+
+
+@router.post("/{uuid:job_id}/release", response=JobOut, operation_id="release_job", summary="Release a held job")
+def release(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    """Let a held job start."""
+    return _changed(request, job_id, actions.release_job)
+
+
+@router.post("/{uuid:job_id}/requeue", response=JobOut, operation_id="requeue_job", summary="Requeue a job")
+def requeue(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    """Stop a restartable job and let it wait for its turn again."""
+    return _changed(request, job_id, actions.requeue_job)
+
+
+def _jobs(request: HttpRequest) -> QuerySet[Job]:
+    # The spooler's path needs its owner's name: without this, a query per job.
+    return visible_jobs(person_of(request)).select_related("owner", "spooler__owner")
+
+
+def _job(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    return get_object_or_404(_jobs(request), pk=job_id)
+
+
+def _changed(request: HttpRequest, job_id: uuid.UUID, change: Callable[[Job, Person], None]) -> Job:
+    change(_job(request, job_id), person_of(request))
+    return _job(request, job_id)
+
+
+def _digest(text: str) -> str:
+    # Keys are kept as digests: a column's collation may take two keys for one.
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _with_dashes(beginning: str) -> str:
+    """How an id begins, in the form that every database can compare."""
+    digits = beginning.replace("-", "").lower()
+    cuts = [digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]]
+    return "-".join(part for part in cuts if part)
+
+
+def _json_object(request: HttpRequest) -> dict[str, Any]:
+    """The body. Its fields are checked by `check_submission`, as the form's are."""
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        raise HttpError(400, "The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise ValidationError([{"loc": ("body",), "msg": "must be an object with the fields of a submission"}])
+    return body

@@ -1,0 +1,124 @@
+"""How jobs look in the API, and how their lists are cut into pages."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pydantic
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from ninja import Schema
+from ninja.errors import ValidationError
+from ninja.pagination import CursorPagination
+
+from tandem.jobs.models import Job, JobState, PlacementState
+
+
+class PlacementOut(Schema):
+    """One handing of the job to one cluster. `message` is the scheduler's own words when it refused."""
+
+    id: UUID
+    cluster: str
+    attempt: int
+    state: PlacementState
+    scheduler_id: str
+    scheduler_state: str
+    scheduler_reason: str
+    nodes: str
+    exit_code: int | None
+    message: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class JobOut(Schema):
+    """A job. `scheduler_state` and `scheduler_reason` are the cluster's own words beside Tandem's state.
+
+    `cancelling`: to be cancelled, and not yet known to have stopped. `spooler` is a path on every cluster.
+    """
+
+    id: UUID
+    name: str
+    owner: str
+    project: str
+    application: str
+    state: JobState
+    state_since: datetime
+    reason: str
+    wanted_cluster: str
+    cluster: str
+    queue: str
+    scheduler_state: str
+    scheduler_reason: str
+    exit_code: int | None
+    array: str
+    restartable: bool
+    cancelling: bool
+    held: bool
+    spooler: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @staticmethod
+    def resolve_owner(job: Job) -> str:
+        return job.owner.username
+
+    @staticmethod
+    def resolve_cancelling(job: Job) -> bool:
+        return job.is_cancelling
+
+    @staticmethod
+    def resolve_held(job: Job) -> bool:
+        return job.hold_wanted
+
+    @staticmethod
+    def resolve_spooler(job: Job) -> str:
+        return job.spooler.path
+
+
+class JobDetailOut(JobOut):
+    """A job with what was submitted, where it was placed, and how many of its tasks are in which state."""
+
+    submission: dict[str, Any]
+    placements: list[PlacementOut]
+    tasks: dict[str, int]
+
+    @staticmethod
+    def resolve_placements(job: Job) -> Any:
+        return job.placements.order_by("created_at")
+
+    @staticmethod
+    def resolve_tasks(job: Job) -> dict[str, int]:
+        counts = job.tasks.order_by().values("state").annotate(number=Count("pk"))
+        return {row["state"]: row["number"] for row in counts}
+
+
+class OutputOut(Schema):
+    """A file of a job's spooler; `path` is relative to it."""
+
+    path: str
+    size: int
+    modified_at: datetime
+
+
+class JobPages(CursorPagination):
+    """Newest first; jobs submitted meanwhile do not move a page. A cursor that we never gave is refused as a field."""
+
+    def __init__(self) -> None:
+        super().__init__(ordering=("-created_at", "-id"), page_size=50, max_page_size=200)
+
+    def paginate_queryset(
+        self,
+        queryset: QuerySet[Job],
+        pagination: CursorPagination.Input,
+        request: HttpRequest,
+        **params: Any,
+    ) -> Any:
+        """One page."""
+        try:
+            return super().paginate_queryset(queryset, pagination, request, **params)
+        except (pydantic.ValidationError, DjangoValidationError, ValidationError):
+            raise ValidationError([{"loc": ("query", "cursor"), "msg": "is not a cursor of this list"}]) from None
