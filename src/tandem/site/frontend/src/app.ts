@@ -3,11 +3,14 @@ import htmx from "htmx.org";
 import "htmx-ext-sse";
 import { keepTimesCounting } from "./ago";
 import { listenForCopies } from "./copy";
+import { runDialogs } from "./dialogs";
 import { fadeWhatChanged } from "./fade";
 import { openOneTimeLink } from "./link";
 import { tellWhatFailed } from "./failures";
 import { closeMessages } from "./messages";
+import { showOutput } from "./output";
 import { runSidebar } from "./sidebar";
+import { runSubmission } from "./submission";
 
 // Extensions, and modules of single pages, find it here.
 (window as unknown as { htmx: typeof htmx }).htmx = htmx;
@@ -19,3 +22,6 @@ tellWhatFailed();
 closeMessages();
 runSidebar();
 openOneTimeLink();
+runDialogs();
+runSubmission();
+showOutput();

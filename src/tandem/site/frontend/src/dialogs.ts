@@ -1,0 +1,29 @@
+// Dialogs are the browser's own <dialog>. `data-dialog="id"` opens one; one marked `data-dialog-opens` opens by itself
+// when htmx has put something into it; `data-dialog-close` closes the one it stands in, and may name what gets the focus.
+
+function focusOn(id: string): void {
+  const field = document.getElementById(id);
+  field?.closest("details")?.setAttribute("open", "");
+  field?.focus();
+}
+
+export function runDialogs(): void {
+  document.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element)) return;
+    const opener = event.target.closest<HTMLElement>("[data-dialog]");
+    const dialog = opener && document.getElementById(opener.dataset.dialog ?? "");
+    if (dialog instanceof HTMLDialogElement) dialog.showModal();
+    // What is clicked beside a dialog's content, on its backdrop, is the dialog itself.
+    if (event.target instanceof HTMLDialogElement) event.target.close();
+    const closer = event.target.closest<HTMLElement>("[data-dialog-close]");
+    if (closer) {
+      closer.closest("dialog")?.close();
+      if (closer.dataset.focus) focusOn(closer.dataset.focus);
+    }
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const target = (event as CustomEvent<{ target: Element }>).detail.target;
+    const dialog = target.closest<HTMLDialogElement>("dialog[data-dialog-opens]");
+    if (dialog && !dialog.open) dialog.showModal();
+  });
+}
