@@ -17,7 +17,6 @@ from tandem.cli.connection import connected, full_id
 from tandem.cli.console import Exit, err, fail, out, print_json
 from tandem.cli.times import ago
 
-STANDARD_OUTPUT = "stdout.txt"
 SPAN = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/")
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
 # 404: not there yet. 416: nothing beyond what we have.
@@ -32,6 +31,8 @@ def output(
     tail: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Begin so many bytes before the end.")
     ] = None,
+    error: Annotated[bool, typer.Option("--error", "-e", help="The standard error instead.")] = False,
+    task: Annotated[int | None, typer.Option("--task", "-t", min=0, help="Of this task of an array.")] = None,
     save: Annotated[Path | None, typer.Option("--save", "-o", help="Write to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -43,7 +44,7 @@ def output(
         if listing:
             show_files(portal.get(f"/jobs/{job}/outputs"), as_json)
             return
-        name = file or STANDARD_OUTPUT
+        name = file or stream_name(portal.get(f"/jobs/{job}"), "error" if error else "output", task)
         growth = Growth(portal, f"/jobs/{job}/outputs/{quote(name)}", tail)
         if as_json:
             content = b"".join(growth.now())
@@ -57,6 +58,15 @@ def output(
         finally:
             if save:
                 target.close()
+
+
+def stream_name(job: dict[str, Any], stream: str, task: int | None) -> str:
+    """The file that a job's standard output or error goes into; each task of an array has its own."""
+    if not job["array"]:
+        return f"{stream}.txt"
+    if task is None:
+        raise fail(f"This is an array ({job['array']}): choose one of its tasks with --task.", Exit.USAGE)
+    return f"{stream}.{task}.txt"
 
 
 class Growth:

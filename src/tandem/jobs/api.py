@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -9,14 +10,15 @@ from typing import Annotated, Any
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.http import content_disposition_header
 from ninja import Header, Query, Router
 from ninja.errors import HttpError, ValidationError
 from ninja.pagination import paginate
 
 from tandem.accounts.authentication import person_of
 from tandem.accounts.models import Person
-from tandem.jobs import actions
-from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages
+from tandem.jobs import actions, outputs
+from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputOut
 from tandem.jobs.models import Job, JobState
 from tandem.jobs.queries import visible_jobs
 from tandem.jobs.submission import Submission, check_submission
@@ -25,7 +27,7 @@ from tandem.node import this_environment
 router = Router(tags=["jobs"])
 
 LONGEST_WAIT = 10.0
-MOST_BYTES = 8 * 1024 * 1024
+RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{1,18})?|-(?P<suffix>\d{1,18}))")
 # A user's file is never shown by the browser as a page of ours.
 OUTPUT_HEADERS = {
     "Content-Type": "application/octet-stream",
@@ -126,6 +128,52 @@ def release(request: HttpRequest, job_id: uuid.UUID) -> Job:
 def requeue(request: HttpRequest, job_id: uuid.UUID) -> Job:
     """Stop a restartable job and let it wait for its turn again."""
     return _changed(request, job_id, actions.requeue_job)
+
+
+@router.get(
+    "/{uuid:job_id}/outputs", response=list[OutputOut], operation_id="list_outputs", summary="List a job's files"
+)
+def list_outputs(request: HttpRequest, job_id: uuid.UUID) -> list[outputs.OutputFile]:
+    """The files of the job's spooler, read through any cluster that answers, with the rights of who asks."""
+    return outputs.list_outputs(_job(request, job_id), person_of(request))
+
+
+@router.get(
+    "/{uuid:job_id}/outputs/{path:path}",
+    operation_id="read_output",
+    summary="Read a job's file",
+    openapi_extra={"responses": {200: {"description": "all of it"}, 206: {"description": "a part: see Content-Range"}}},
+)
+def read_output(
+    request: HttpRequest,
+    job_id: uuid.UUID,
+    path: str,
+    wanted: Annotated[
+        str | None, Header(alias="Range", description="One range of bytes; `bytes=-1000`: the last thousand.")
+    ] = None,
+) -> HttpResponse:
+    """The bytes of a file, at most 8 MiB at a time: of a larger one a part comes (206), see `Content-Range`.
+
+    416 with the size when there is nothing at the place asked for: not yet, if the job still writes.
+    """
+    span = RANGE.fullmatch(wanted or "")
+    most, offset, last = outputs.MOST_BYTES, 0, None
+    if span and span["suffix"]:
+        last = int(span["suffix"])
+    elif span:
+        offset = int(span["first"])
+        if span["last"]:
+            most = max(0, min(most, int(span["last"]) - offset + 1))
+    part = outputs.read_output(_job(request, job_id), person_of(request), path, offset=offset, last=last, most=most)
+    if not part.data and (span or part.size):
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{part.size}"})
+    whole = not span and len(part.data) == part.size
+    response = HttpResponse(part.data, status=200 if whole else 206, headers=OUTPUT_HEADERS)
+    if not whole:
+        response["Content-Range"] = f"bytes {part.offset}-{part.offset + len(part.data) - 1}/{part.size}"
+    base = "".join(character if character.isprintable() else "_" for character in path.rsplit("/", 1)[-1])
+    response["Content-Disposition"] = content_disposition_header(True, base) or "attachment"
+    return response
 
 
 def _jobs(request: HttpRequest) -> QuerySet[Job]:

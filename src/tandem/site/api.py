@@ -11,6 +11,7 @@ from tandem.clusters import api as clusters_api
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable
 from tandem.jobs import api as jobs_api
 from tandem.jobs.actions import ActionRefused, IdempotencyConflict
+from tandem.jobs.outputs import OutputForbidden, OutputMissing, OutputUnavailable
 from tandem.jobs.submission import SubmissionInvalid
 from tandem.site.problems import add_handlers, problem
 
@@ -73,6 +74,21 @@ def _cluster_unreachable(request: HttpRequest, exc: Exception) -> HttpResponse:
 @api.exception_handler(ClusterRefused)
 def _cluster_refused(request: HttpRequest, exc: ClusterRefused) -> HttpResponse:
     return problem(502, _sentence(exc))
+
+
+@api.exception_handler(OutputUnavailable)
+def _output_unavailable(request: HttpRequest, exc: OutputUnavailable) -> HttpResponse:
+    return problem(503, _sentence(exc), headers={"Retry-After": "5"})
+
+
+@api.exception_handler(OutputMissing)
+def _output_missing(request: HttpRequest, exc: OutputMissing) -> HttpResponse:
+    return problem(404, _sentence(exc))
+
+
+@api.exception_handler(OutputForbidden)
+def _output_forbidden(request: HttpRequest, exc: OutputForbidden) -> HttpResponse:
+    return problem(403, _sentence(exc))
 
 
 def _sentence(exc: Exception) -> str:

@@ -1,0 +1,130 @@
+"""The files of a job's spooler, read through the door as the person who asks: the kernel there decides.
+
+Plain files only, and only those that lie in the spooler itself: a link that leads elsewhere is not followed.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tandem.accounts.models import Person
+from tandem.clusters.door import Answer, ClusterRefused, DoorError, Lane, get_door
+from tandem.clusters.models import Cluster, ClusterState
+from tandem.jobs.models import Job
+
+DEADLINE = 10.0
+MOST_FILES = 2000
+MOST_BYTES = 8 * 1024 * 1024
+
+# Argument: spooler. A line per plain file, its name last and ended by a NUL, since names may hold anything else.
+LIST = """
+cd -- "$1" 2>/dev/null || { [ -e "$1" ] && exit 13; exit 2; }
+find . -xdev -type f -printf '%s %T@ %P\\0' 2>/dev/null | head -z -n "$2"
+"""
+
+# Arguments: spooler, path in it, `from` or `last`, that number, most bytes. Answers `<size> <offset>`, then the bytes.
+READ = """
+root=$(realpath -e -- "$1" 2>/dev/null; echo .)
+real=$(realpath -e -- "$1/$2" 2>/dev/null; echo .)
+[ -e "$1/$2" ] || exit 2
+[ "${real%??}" = "${root%??}/$2" ] && [ -f "$1/$2" ] && [ -r "$1/$2" ] || exit 13
+size=$(stat -c %s -- "$1/$2") || exit 2
+case $3 in
+    last) from=$((size > $4 ? size - $4 : 0)) ;;
+    *) from=$4 ;;
+esac
+echo "$size $from"
+[ "$from" -ge "$size" ] || tail -c "+$((from + 1))" -- "$1/$2" | head -c "$5"
+"""
+MISSING, FORBIDDEN = 2, 13
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file of the spooler; `path` is relative to it."""
+
+    path: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file, and how large all of it was then."""
+
+    size: int
+    offset: int
+    data: bytes
+
+
+class OutputUnavailable(Exception):
+    """No cluster lets the files be read now; the text says why, fit to be shown."""
+
+
+class OutputMissing(Exception):
+    """There is no such file."""
+
+
+class OutputForbidden(Exception):
+    """The person may not read it, or it is no plain file of the spooler."""
+
+
+def list_outputs(job: Job, person: Person) -> list[OutputFile]:
+    """The spooler's files, sorted; none while there is no spooler. Raises OutputUnavailable, OutputForbidden."""
+    answer = _ask(job, person, LIST, (job.spooler.path, str(MOST_FILES)))
+    if answer.status == MISSING:
+        return []
+    _check(answer, person)
+    return sorted(map(_file, answer.stdout.split(b"\0")[:-1]), key=lambda file: file.path)
+
+
+def read_output(
+    job: Job, person: Person, path: str, *, offset: int = 0, last: int | None = None, most: int = MOST_BYTES
+) -> Part:
+    """At most `most` bytes from `offset`, or of the `last` so many.
+
+    Raises OutputMissing, OutputForbidden, OutputUnavailable.
+    """
+    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise OutputMissing("There is no file of that name.")
+    where = ("from", str(offset)) if last is None else ("last", str(last))
+    answer = _ask(job, person, READ, (job.spooler.path, path, *where, str(most)))
+    if answer.status == MISSING:
+        raise OutputMissing("There is no such file, or not yet.")
+    _check(answer, person)
+    head, _, data = answer.stdout.partition(b"\n")
+    size, start = head.split()
+    return Part(int(size), int(start), data)
+
+
+def _ask(job: Job, person: Person, script: str, arguments: tuple[str, ...]) -> Answer:
+    """The answer of the first cluster that gives one: the job's own, which sees first what it wrote, then any other."""
+    silent = "No cluster answers at the moment; the files are where they were."
+    for cluster in _answering(job):
+        try:
+            return get_door().run(person.username, cluster, script, arguments, deadline=DEADLINE, lane=Lane.PAGE)
+        except ClusterRefused as refused:
+            silent = f"{cluster} refused: {refused}"
+        except DoorError:
+            # Reading changes nothing, so a lost answer is no reason not to ask elsewhere.
+            silent = f"{cluster} does not answer; the files are where they were."
+    raise OutputUnavailable(silent)
+
+
+def _answering(job: Job) -> list[str]:
+    order = {ClusterState.UP: 0, ClusterState.RECOVERING: 1, ClusterState.SUSPECT: 2}
+    states = dict(Cluster.objects.filter(present=True, state__in=order).values_list("name", "state"))
+    return sorted(states, key=lambda name: (order[ClusterState(states[name])], name != job.cluster, name))
+
+
+def _check(answer: Answer, person: Person) -> None:
+    if answer.status == FORBIDDEN:
+        raise OutputForbidden(
+            f"On the cluster, {person.username} may not read this, or it is no plain file of the job."
+        )
+    if answer.status:
+        raise OutputUnavailable(f"The cluster could not read it: {answer.complaint[:200]}")
+
+
+def _file(line: bytes) -> OutputFile:
+    size, changed, name = line.split(b" ", 2)
+    return OutputFile(name.decode("utf-8", "replace"), int(size), datetime.fromtimestamp(float(changed), UTC))
