@@ -23,7 +23,9 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponseBase:
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseBase:
         """To the sign-in page; a fragment moves the whole page there, a stream just ends."""
         if request.path.startswith("/streams/"):
             return HttpResponse("Sign in first.", status=401, content_type="text/plain; charset=utf-8")

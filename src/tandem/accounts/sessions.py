@@ -1,7 +1,7 @@
 """Where browsers' sign-ins are kept: Django's database sessions, with a person beside each (see `models.SignIn`)."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in
@@ -22,11 +22,11 @@ class SessionStore(DatabaseStore):
 
     def create_model_instance(self, data: dict[str, Any]) -> SignIn:
         """The row for these data."""
-        return self._with_columns(super().create_model_instance(data), data)
+        return self._with_columns(cast(SignIn, super().create_model_instance(data)), data)
 
     async def acreate_model_instance(self, data: dict[str, Any]) -> SignIn:
         """The row for these data."""
-        return self._with_columns(await super().acreate_model_instance(data), data)
+        return self._with_columns(cast(SignIn, await super().acreate_model_instance(data)), data)
 
     def _with_columns(self, row: SignIn, data: dict[str, Any]) -> SignIn:
         if SESSION_KEY in data:

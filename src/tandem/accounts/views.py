@@ -152,7 +152,7 @@ def create_token(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Make one of one's own tokens good for nothing."""
-    token = get_object_or_404(Token, pk=pk, person=request.user.pk)
+    token = get_object_or_404(Token, pk=pk, person=cast(Person, request.user))
     actions.revoke_token(token)
     messages.success(request, f"The token “{token.name}” is revoked.")
     return redirect("account")

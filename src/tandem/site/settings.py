@@ -4,13 +4,15 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pymysql
+import pymysql  # type: ignore[import-untyped]
 
+from tandem.environment import load_environment
 from tandem.node import read_secret, this_node
 from tandem.site.logs import configure_logging
 
 HERE = Path(__file__).parent
 NODE = this_node()
+ENVIRONMENT = load_environment(NODE.environment) if NODE else None
 
 DEBUG = False
 SECRET_KEY = read_secret("django") if NODE else "a development server keeps no secrets"
@@ -90,7 +92,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 SESSION_ENGINE = "tandem.accounts.sessions"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = (ENVIRONMENT.portal.session_hours if ENVIRONMENT else 12) * 3600
 SESSION_COOKIE_NAME = "__Host-session"
 SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_SAMESITE = "Lax"

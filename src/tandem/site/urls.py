@@ -3,12 +3,19 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from tandem.site import health, views
+from tandem.site.api import api
+from tandem.site.api_docs import api_docs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("cluster-pills", views.cluster_pills, name="cluster-pills"),
     path("healthz", health.healthz, name="healthz"),
+    path("api/v1/docs", api_docs, name="api-docs"),
+    path("api/v1/", api.urls),
     path("", include("tandem.accounts.urls")),
+    path("", include("tandem.applications.urls")),
+    path("", include("tandem.jobs.urls")),
+    path("", include("tandem.jobs.streams")),
 ]
 handler400 = "tandem.site.errors.bad_request"
 handler403 = "tandem.site.errors.forbidden"
