@@ -31,7 +31,6 @@ ETC = [
     "mime.types",
     "mke2fs.conf",
     "networks",
-    "openmpi",
     "os-release",
     "perl",
     "profile",
@@ -48,6 +47,10 @@ ETC = [
     "timezone",
     "vim",
 ]
+# Jobs here may have more ranks than the machine has processors: a rank that waits must let the others go on. Open MPI
+# sees that by itself under mpirun only.
+MPI_SETTINGS = "etc/openmpi/openmpi-mca-params.conf"
+MPI_YIELDS = "mpi_yield_when_idle = 1\n"
 DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "fuse"]
 PRIVATE = {"tmp": "1777", "var/tmp": "1777", "run": "755", "dev/shm": "1777"}
 
@@ -139,6 +142,9 @@ def _software(root: Path) -> None:
             target.symlink_to(source.readlink())
         elif source.exists():
             _show(source, target, read_only=True)
+    machines = Path("/", MPI_SETTINGS)
+    _directory((root / MPI_SETTINGS).parent)
+    (root / MPI_SETTINGS).write_text((machines.read_text() if machines.is_file() else "") + MPI_YIELDS)
 
 
 def _devices(root: Path) -> None:
