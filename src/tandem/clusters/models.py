@@ -19,6 +19,8 @@ class Cluster(models.Model):
     state_since = models.DateTimeField(null=True)
     last_answer_at = models.DateTimeField(null=True)
     poll_number = models.PositiveBigIntegerField(default=0)
+    answered_poll = models.PositiveBigIntegerField(default=0, help_text="number of the latest poll that was answered")
+    recovering_poll = models.PositiveBigIntegerField(default=0, help_text="the one that ended the last silence")
     error = models.TextField(blank=True, help_text="why the last poll failed, or empty")
     queues = models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Queue")
     nodes = models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Node")

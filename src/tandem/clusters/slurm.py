@@ -17,8 +17,12 @@ from tandem.clusters.door import Answer, Door
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, SubmissionRefused
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 
-COMMAND_TIME = 8  # seconds for one command of Slurm
+# Seconds for one command of Slurm. More than its usual MessageTimeout of 10: at its end sbatch says whether slurmctld
+# could not be reached, and nothing was sent, or took the job and did not answer.
+COMMAND_TIME = 12
+LIST_TIME = 6  # for one that only reads
 DEADLINE = COMMAND_TIME + 7.0
+WATCH_TIME = 30.0
 
 # Nothing of SLURM_* or SBATCH_* that a login script may have set; what is set here is what jobs start with.
 _CLEAN = f"""
@@ -29,6 +33,7 @@ slurm() {{
 """
 
 STORAGE_FAILED, CUT_SHORT = 65, 66
+TIMED_OUT = {124, 137}  # as `timeout` says it
 
 # Files are put in place only when everything has arrived, and never over an existing one: another placement of the same
 # job may be running, and its person may have changed them.
@@ -62,14 +67,14 @@ printf %s "${script%.}" | slurm sbatch "$@"
 CANCEL = _CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
 CONTROL = _CLEAN + 'slurm scontrol "$@"'
 
-LOOK_UP = """
+LOOK_UP = f"""
 TZ=UTC0
 SQUEUE_FORMAT=$3
 export TZ SQUEUE_FORMAT
-timeout 8 squeue -h -a -t all -u "$1" || exit
+timeout {LIST_TIME} squeue -h -a -t all -u "$1" || exit
 printf '\\n%s section jobs 0\\n' "$2"
 unset SQUEUE_FORMAT
-timeout 8 sacct -n -X -D -p --delimiter="$2" -u "$1" -S "$4" -o "$5"
+timeout {LIST_TIME} sacct -n -X -D -p --delimiter="$2" -u "$1" -S "$4" -o "$5"
 printf '\\n%s section ended %s\\n' "$2" "$?"
 """
 
@@ -175,7 +180,7 @@ class Slurm:
             f"{start:%Y-%m-%dT%H:%M:%S}",
             output.SACCT_FIELDS,
         ]
-        answer = self._door.run(as_user or user, self.cluster, LOOK_UP, args, deadline=2 * COMMAND_TIME + 5)
+        answer = self._door.run(as_user or user, self.cluster, LOOK_UP, args, deadline=2 * LIST_TIME + 5)
         sections = read_sections(answer.text, nonce)
         if sections.get("jobs", ("", 1))[1] != 0:
             raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
@@ -192,7 +197,7 @@ class Slurm:
         asked only if `ended_since` is given. Raises `ClusterUnreachable` when Slurm itself does not answer.
         """
         since = f"{ended_since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}" if ended_since else "-"
-        answer, nonce = self._door.watch(self.cluster, since, deadline=5 * COMMAND_TIME)
+        answer, nonce = self._door.watch(self.cluster, since, deadline=WATCH_TIME)
         return read_picture(self.cluster, answer, nonce, ended_since)
 
     def _control(self, verb: str, user: str, placement: uuid.UUID, owner: str | None) -> None:
@@ -210,8 +215,8 @@ class Slurm:
     def _check(self, answer: Answer) -> None:
         """Raises for a command of Slurm's that failed without Slurm having decided anything."""
         words = words_of(answer)
-        if answer.status in {124, 137}:
-            raise AnswerLost(f"{self.cluster}: Slurm did not answer within {COMMAND_TIME} s")
+        if answer.status in TIMED_OUT:
+            raise AnswerLost(f"{self.cluster}: {words}")
         if answer.status in {125, 126, 127}:
             raise ClusterRefused(f"{self.cluster}: Slurm's commands cannot be run there: {words}")
         if IN_DOUBT.search(words):
@@ -225,6 +230,8 @@ class Slurm:
 def words_of(answer: Answer) -> str:
     """Slurm's own words, without the names of its commands before each line."""
     lines = [re.sub(r"^\w+: (error: )?", "", line) for line in answer.complaint.splitlines()]
+    if answer.status in TIMED_OUT:
+        lines.append("Slurm did not answer in time")
     return "\n".join(line for line in lines if line) or f"status {answer.status} without a word"
 
 
@@ -255,9 +262,11 @@ def read_picture(cluster: str, answer: Answer, nonce: str, ended_since: datetime
     nodes = output.read_nodes(of("nodes") or "")
     accounts = of("accounts")
     threads = (of("threads") or "").strip()
+    live = [job for job in jobs if job.phase is not Phase.ENDED]
+    known = _once(live + remembered + (output.read_ended(history, nonce) if history is not None else []))
     return ClusterPicture(
-        jobs=tuple(job for job in jobs if job.phase is not Phase.ENDED),
-        ended=tuple(_once(remembered + (output.read_ended(history, nonce) if history is not None else []))),
+        jobs=tuple(live),
+        ended=tuple(job for job in known if job.phase is Phase.ENDED),  # not an earlier run of what lives again
         queues=tuple(output.read_queues(of("queues") or "", nodes)),
         nodes=tuple(nodes),
         accounts=tuple(sorted(set(accounts.split()))) if accounts is not None else None,
@@ -278,8 +287,11 @@ def _with_exit(job: SchedulerJob, exits: Mapping[str, tuple[int, int | None]]) -
 
 
 def _once(jobs: list[SchedulerJob]) -> list[SchedulerJob]:
-    """Of what squeue and sacct both know, squeue's: it is never behind."""
+    """Of what squeue and sacct both know, squeue's, which is never behind; of two ends the one with its exit code."""
     found: dict[tuple[str, str, str | None, int | None], SchedulerJob] = {}
     for job in jobs:
-        found.setdefault((job.raw_id, job.user, job.placement, job.task), job)
+        key = (job.raw_id, job.user, job.placement, job.task)
+        known = found.setdefault(key, job)
+        if known.phase is job.phase is Phase.ENDED and known.exit_code is None:
+            found[key] = job
     return list(found.values())

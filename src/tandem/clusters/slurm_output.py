@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from tandem.clusters.errors import ClusterRefused
 from tandem.clusters.scheduler import Ending, Node, Phase, Queue, SchedulerJob
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,7 +31,7 @@ WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", 
 SUSPENDED = {"SUSPENDED", "STOPPED"}
 
 
-class UnexpectedOutput(Exception):
+class UnexpectedOutput(ClusterRefused):
     """Slurm printed something that we do not know how to read."""
 
 

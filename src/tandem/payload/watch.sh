@@ -41,11 +41,11 @@ if [ $status = 0 ]; then
 	timeout 6 sdiag | sed -n 's/^Server thread count: *//p'
 	section threads $?
 	if [ "$since" != - ]; then
-		timeout 8 sacct -n -a -X -D -p --delimiter="$nonce" -S "$since" -E now-2seconds \
+		timeout 5 sacct -n -a -X -D -p --delimiter="$nonce" -S "$since" -E now-2seconds \
 			-s BF,CA,CD,DL,F,NF,OOM,PR,TO \
 			-o JobIDRaw,JobID,User,State,ExitCode,Partition,NodeList,Submit,Start,End,WCKey,JobName
 		section ended $?
-		timeout 8 sacctmgr -n -P list accounts format=account
+		timeout 5 sacctmgr -n -P list accounts format=account
 		section accounts $?
 	fi
 fi

@@ -4,27 +4,35 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Cluster',
+            name="Cluster",
             fields=[
-                ('name', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('zone', models.CharField(max_length=40)),
-                ('state', models.CharField(choices=[('UP', 'Up'), ('SUSPECT', 'Suspect'), ('DOWN', 'Down'), ('RECOVERING', 'Recovering')], default='DOWN', max_length=12)),
-                ('state_since', models.DateTimeField(null=True)),
-                ('last_answer_at', models.DateTimeField(null=True)),
-                ('poll_number', models.PositiveBigIntegerField(default=0)),
-                ('error', models.TextField(blank=True, help_text='why the last poll failed, or empty')),
-                ('queues', models.JSONField(default=list, help_text='of the last answer: see clusters.scheduler.Queue')),
-                ('nodes', models.JSONField(default=list, help_text='of the last answer: see clusters.scheduler.Node')),
-                ('accounts', models.JSONField(default=list, help_text="names of the scheduler's accounts")),
-                ('present', models.BooleanField(default=True, help_text='still in the environment file')),
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("zone", models.CharField(max_length=40)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("UP", "Up"), ("SUSPECT", "Suspect"), ("DOWN", "Down"), ("RECOVERING", "Recovering")],
+                        default="DOWN",
+                        max_length=12,
+                    ),
+                ),
+                ("state_since", models.DateTimeField(null=True)),
+                ("last_answer_at", models.DateTimeField(null=True)),
+                ("poll_number", models.PositiveBigIntegerField(default=0)),
+                ("error", models.TextField(blank=True, help_text="why the last poll failed, or empty")),
+                (
+                    "queues",
+                    models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Queue"),
+                ),
+                ("nodes", models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Node")),
+                ("accounts", models.JSONField(default=list, help_text="names of the scheduler's accounts")),
+                ("present", models.BooleanField(default=True, help_text="still in the environment file")),
             ],
         ),
     ]

@@ -1,0 +1,116 @@
+"""The watch loop's one turn: ask a cluster for everything, and keep what the pages show of it.
+
+A cluster is UP, SUSPECT (silent for a while), DOWN (silent for long) or RECOVERING: it answers again, but Slurm may
+still have requests from before in hand, so that what it does not show proves nothing.
+"""
+
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from tandem.clusters.door import DoorError
+from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.scheduler import ClusterPicture, get_scheduler
+from tandem.environment import Environment, Failover
+
+# A cluster is UP again when this many polls that started after its first answer have been answered, and Slurm's
+# threads are no longer busy with what had queued up. No request outlives `RECOVERED_ANYWAY`.
+POLLS_TO_RECOVER = 2
+RECOVERED_ANYWAY = timedelta(seconds=60)
+
+log = structlog.get_logger("watch")
+
+
+def sync_clusters(environment: Environment) -> None:
+    """Have one row for each cluster of the environment; rows of others stay, marked as gone."""
+    for cluster in environment.clusters:
+        Cluster.objects.update_or_create(name=cluster.name, defaults={"zone": cluster.zone, "present": True})
+    Cluster.objects.exclude(name__in=[cluster.name for cluster in environment.clusters]).update(present=False)
+
+
+def poll_once(name: str, failover: Failover, ended_since: datetime | None = None) -> ClusterPicture | None:
+    """Ask once; record the answer or its absence; return the answer.
+
+    The poll's number is taken before it starts, so whatever has a number not below it may have happened after what
+    the poll saw. With `ended_since` the accounting database is asked as well, which takes a tenth of a second more.
+    """
+    Cluster.objects.filter(pk=name).update(poll_number=F("poll_number") + 1)
+    number = Cluster.objects.values_list("poll_number", flat=True).get(pk=name)
+    try:
+        picture = get_scheduler(name).picture(ended_since)
+    except DoorError as problem:
+        record_silence(name, number, str(problem), failover)
+        return None
+    record_answer(name, number, picture, failover)
+    return replace(picture, poll=number)
+
+
+def record_answer(name: str, number: int, picture: ClusterPicture, failover: Failover) -> None:
+    """Keep what a poll saw, unless a later one has answered already. Locks the cluster's row."""
+    with transaction.atomic():
+        row = Cluster.objects.select_for_update().get(pk=name)
+        if number <= row.answered_poll:
+            return
+        now = timezone.now()
+        state = _state_after_answer(row, number, picture, now, failover)
+        _enter(row, state, now)
+        row.answered_poll, row.last_answer_at, row.error = number, now, ""
+        row.queues = [asdict(queue) for queue in picture.queues]
+        row.nodes = [asdict(node) for node in picture.nodes]
+        if picture.accounts is not None:
+            row.accounts = list(picture.accounts)
+        row.save(update_fields=[*_STATE, "answered_poll", "last_answer_at", "error", "queues", "nodes", "accounts"])
+
+
+def record_silence(name: str, number: int, problem: str, failover: Failover) -> None:
+    """Note that a poll was not answered, unless a later one was. Locks the cluster's row."""
+    with transaction.atomic():
+        row = Cluster.objects.select_for_update().get(pk=name)
+        if number <= row.answered_poll:
+            return
+        now = timezone.now()
+        silent = _silent_for(row, now)
+        if silent is None or silent >= timedelta(seconds=failover.down_after):
+            _enter(row, ClusterState.DOWN, now)
+        elif silent >= timedelta(seconds=failover.suspect_after):
+            _enter(row, ClusterState.SUSPECT, now)
+        row.error = problem
+        row.save(update_fields=[*_STATE, "error"])
+
+
+_STATE = ("state", "state_since", "recovering_poll")
+
+
+def _state_after_answer(
+    row: Cluster, number: int, picture: ClusterPicture, now: datetime, failover: Failover
+) -> ClusterState:
+    silent = _silent_for(row, now)
+    if silent is None:  # never seen before: nothing of ours can be there
+        return ClusterState.UP
+    was_away = row.state in {ClusterState.SUSPECT, ClusterState.DOWN}
+    if was_away or silent >= timedelta(seconds=failover.suspect_after):
+        row.recovering_poll = number
+        return ClusterState.RECOVERING
+    if row.state == ClusterState.UP:
+        return ClusterState.UP
+    if row.error:  # silent once more on the way back: count from here
+        row.recovering_poll = number
+    if number < row.recovering_poll + POLLS_TO_RECOVER:
+        return ClusterState.RECOVERING
+    waited = row.state_since is not None and now - row.state_since >= RECOVERED_ANYWAY
+    return ClusterState.UP if picture.drained or waited else ClusterState.RECOVERING
+
+
+def _silent_for(row: Cluster, now: datetime) -> timedelta | None:
+    return None if row.last_answer_at is None else now - row.last_answer_at
+
+
+def _enter(row: Cluster, state: ClusterState, now: datetime) -> None:
+    if row.state == state and row.state_since is not None:
+        return
+    log.info("cluster", cluster=row.name, was=row.state, now=state.value)
+    row.state, row.state_since = state, now
