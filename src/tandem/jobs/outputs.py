@@ -73,7 +73,7 @@ def list_outputs(job: Job, person: Person) -> list[OutputFile]:
     answer = _ask(job, person, LIST, (job.spooler.path, str(MOST_FILES)))
     if answer.status == MISSING:
         return []
-    _check(answer, person)
+    _check(answer, person.username)
     return sorted(map(_file, answer.stdout.split(b"\0")[:-1]), key=lambda file: file.path)
 
 
@@ -84,13 +84,25 @@ def read_output(
 
     Raises OutputMissing, OutputForbidden, OutputUnavailable.
     """
+    arguments = reading(job, path, offset=offset, last=last, most=most)
+    return part_of(_ask(job, person, READ, arguments), person.username)
+
+
+def reading(
+    job: Job, path: str, *, offset: int = 0, last: int | None = None, most: int = MOST_BYTES
+) -> tuple[str, ...]:
+    """The arguments of READ. Raises OutputMissing for what cannot be a file of the spooler."""
     if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
         raise OutputMissing("There is no file of that name.")
     where = ("from", str(offset)) if last is None else ("last", str(last))
-    answer = _ask(job, person, READ, (job.spooler.path, path, *where, str(most)))
+    return (job.spooler.path, path, *where, str(most))
+
+
+def part_of(answer: Answer, username: str) -> Part:
+    """What READ answered. Raises OutputMissing, OutputForbidden, OutputUnavailable."""
     if answer.status == MISSING:
         raise OutputMissing("There is no such file, or not yet.")
-    _check(answer, person)
+    _check(answer, username)
     head, _, data = answer.stdout.partition(b"\n")
     size, start = head.split()
     return Part(int(size), int(start), data)
@@ -99,7 +111,7 @@ def read_output(
 def _ask(job: Job, person: Person, script: str, arguments: tuple[str, ...]) -> Answer:
     """The answer of the first cluster that gives one: the job's own, which sees first what it wrote, then any other."""
     silent = "No cluster answers at the moment; the files are where they were."
-    for cluster in _answering(job):
+    for cluster in answering_clusters(job):
         try:
             return get_door().run(person.username, cluster, script, arguments, deadline=DEADLINE, lane=Lane.PAGE)
         except ClusterRefused as refused:
@@ -110,17 +122,16 @@ def _ask(job: Job, person: Person, script: str, arguments: tuple[str, ...]) -> A
     raise OutputUnavailable(silent)
 
 
-def _answering(job: Job) -> list[str]:
+def answering_clusters(job: Job) -> list[str]:
+    """The clusters to read a job's files through, the best first: that answer; of these the job's own."""
     order = {ClusterState.UP: 0, ClusterState.RECOVERING: 1, ClusterState.SUSPECT: 2}
     states = dict(Cluster.objects.filter(present=True, state__in=order).values_list("name", "state"))
     return sorted(states, key=lambda name: (order[ClusterState(states[name])], name != job.cluster, name))
 
 
-def _check(answer: Answer, person: Person) -> None:
+def _check(answer: Answer, username: str) -> None:
     if answer.status == FORBIDDEN:
-        raise OutputForbidden(
-            f"On the cluster, {person.username} may not read this, or it is no plain file of the job."
-        )
+        raise OutputForbidden(f"On the cluster, {username} may not read this, or it is no plain file of the job.")
     if answer.status:
         raise OutputUnavailable(f"The cluster could not read it: {answer.complaint[:200]}")
 

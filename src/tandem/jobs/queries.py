@@ -8,5 +8,5 @@ from tandem.jobs.models import Job
 
 def visible_jobs(person: Person) -> QuerySet[Job]:
     """The person's own jobs, an administrator's everybody's; newest first, with owner and spooler."""
-    jobs = Job.objects.select_related("owner", "spooler").order_by("-created_at", "-id")
+    jobs = Job.objects.select_related("owner", "spooler__owner").order_by("-created_at", "-id")
     return jobs if person.is_administrator else jobs.filter(owner=person)

@@ -11,3 +11,4 @@ MIDDLEWARE = [
     "tandem.site.middleware.RequestLogMiddleware",
     "tandem.site.middleware.SecurityHeadersMiddleware",
 ]
+ROOT_URLCONF = "tandem.jobs.streams"
