@@ -18,6 +18,16 @@ def port_answers(init: Init, address: str, port: int) -> bool:
     return done.returncode == 0
 
 
+def page_answers(init: Init, address: str, port: int, path: str) -> bool:
+    """Whether a page is served there with status 200, in the network of this init."""
+    script = (
+        'exec 3<>"/dev/tcp/$0/$1" && printf "GET %s HTTP/1.0\\r\\n\\r\\n" "$2" >&3'
+        ' && read -r -t 5 _ status _ <&3 && [ "$status" = 200 ]'
+    )
+    command = ["nsenter", "--target", str(init.pid), "--net", "--", "/bin/bash", "-c", script, address, str(port), path]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def database_answers(state: State) -> bool:
     """Whether the database takes connections."""
     core = find_init(state.name, "core")

@@ -4,6 +4,7 @@ The machine itself has no interface on it, and nothing here has a way out.
 """
 
 import subprocess
+from pathlib import Path
 
 from tandem.local.layout import CORE_ADDRESS, PREFIX, ZoneLayout
 from tandem.local.processes import Init
@@ -15,7 +16,7 @@ class NetworkError(Exception):
     """A command that sets up the network failed."""
 
 
-def run_inside(init: Init, *argv: str, namespaces: tuple[str, ...] = ("--net",), data: str | None = None) -> str:
+def run_inside(init: Init, *argv: str, namespaces: tuple[str, ...] = ("--net",), data: str = "") -> str:
     """Run a program of the machine in some of an init's namespaces. Raises NetworkError."""
     command = ["nsenter", "--target", str(init.pid), *namespaces, "--", *argv]
     done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
@@ -29,8 +30,22 @@ def cables(zone: ZoneLayout) -> tuple[str, str]:
     return f"head{zone.index}", f"portal{zone.index}"
 
 
-def connect_core(core: Init) -> None:
-    """Lay the bridge."""
+def portal_namespace(init: Init) -> str:
+    """nsenter's option for the network of a zone's portal node."""
+    return f"--net={init.root}/run/netns/portal"
+
+
+def load_firewall(init: Init, directory: Path) -> None:
+    """Load the rules in `directory` (a place's files), in one step each."""
+    run_inside(init, "nft", "-f", "-", data=(directory / "firewall.nft").read_text())
+    portal = directory / "firewall-portal.nft"
+    if portal.exists():
+        run_inside(init, "nft", "-f", "-", namespaces=(portal_namespace(init),), data=portal.read_text())
+
+
+def connect_core(core: Init, directory: Path) -> None:
+    """Lay the bridge, with the firewall up before it."""
+    load_firewall(core, directory)
     batch = [
         "link set lo up",
         f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0",
@@ -40,8 +55,9 @@ def connect_core(core: Init) -> None:
     run_inside(core, "ip", "-batch", "-", data="\n".join(batch))
 
 
-def connect_zone(core: Init, zone: ZoneLayout, init: Init) -> None:
-    """Lay a zone's cables and give it its addresses."""
+def connect_zone(core: Init, zone: ZoneLayout, init: Init, directory: Path) -> None:
+    """Lay a zone's cables and give it its addresses, with the firewalls up before."""
+    load_firewall(init, directory)
     head, portal = cables(zone)
     # A cable of a zone that has just died may linger for a moment.
     present = run_inside(core, "ip", "-o", "link", "show")

@@ -1,10 +1,12 @@
-"""The files of the zones and the core: written to the state directory, seen inside as `/etc/tandem`, read-only."""
+"""The files of the zones and the core: kept in the state directory, seen inside as `/etc/tandem`, read-only."""
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.environment import Environment
+from tandem.local.firewall import core_firewall, portal_firewall, zone_firewall
 from tandem.local.layout import (
     CORE_ADDRESS,
     DATABASE_PORT,
@@ -18,41 +20,60 @@ from tandem.local.names import PEOPLE_FILE, SERVICE_IDS, SIGNER_SOCKET
 from tandem.local.secrets import Secrets
 from tandem.local.services import core_services, supervisord_conf, zone_services
 from tandem.local.slurm_conf import slurm_conf, slurmdbd_conf
-from tandem.local.state import State, ensure_directory, write_file
+from tandem.local.state import State, ensure_directory, is_written, write_file
+from tandem.local.templating import template
 
-TEMPLATES = Path(__file__).parent / "templates"
 PORTAL_DATABASE = "tandem"
+ENVIRONMENT_FILE = "environment.yaml"
 _POWER = """#!/bin/sh
 exec /opt/tandem/app/tandem/local/inside/power {direction} {cluster} "$1"
 """
 
 
-class Writer:
-    """Writes files below one directory and remembers which of them changed."""
+@dataclass(frozen=True)
+class File:
+    """A file as it should be."""
+
+    content: bytes
+    mode: int
+    owner: int
+
+
+class Tree:
+    """The files of one place as they should be. Nothing is written until `write`, so that a plan can be told first."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.changed: set[str] = set()
+        self.files: dict[str, File] = {}
+        self.directories: dict[str, tuple[int, int]] = {}
 
     def file(self, name: str, content: str | bytes, mode: int = 0o644, owner: str = "root") -> None:
-        """One file; its directory is made, readable by all, unless it is there."""
-        path = self.root / name
-        if not path.parent.exists():
-            ensure_directory(path.parent)
-        if write_file(path, content, mode, SERVICE_IDS.get(owner, 0)):
-            self.changed.add(name)
+        """One file; its directory is readable by all unless it was named before."""
+        parent = str(Path(name).parent)
+        if parent != ".":
+            self.directories.setdefault(parent, (0o755, 0))
+        data = content.encode() if isinstance(content, str) else content
+        self.files[name] = File(data, mode, SERVICE_IDS.get(owner, 0))
 
     def directory(self, name: str, mode: int, owner: str = "root") -> None:
         """One directory."""
-        ensure_directory(self.root / name, mode, SERVICE_IDS.get(owner, 0))
+        self.directories[name] = (mode, SERVICE_IDS.get(owner, 0))
 
+    def changes(self) -> set[str]:
+        """The names of files that are not on the disk as they should be."""
+        return {name for name, file in self.files.items() if not is_written(self.root / name, file.content, file.mode)}
 
-def template(file: str, **values: object) -> str:
-    """A template of this package with its `{{names}}` filled in."""
-    text = (TEMPLATES / file).read_text()
-    for key, value in values.items():
-        text = text.replace("{{" + key + "}}", str(value))
-    return text
+    def write(self) -> None:
+        """Bring the disk to it."""
+        ensure_directory(self.root)
+        for name in sorted(self.directories):
+            mode, owner = self.directories[name]
+            ensure_directory(self.root / name, mode, owner)
+        for name, file in self.files.items():
+            write_file(self.root / name, file.content, file.mode, file.owner)
+        for path in [path for path in self.root.rglob("*") if path.is_file()]:
+            if str(path.relative_to(self.root)) not in self.files:
+                path.unlink()
 
 
 def hosts_file(layout: Layout) -> str:
@@ -71,7 +92,7 @@ def node_json(layout: Layout, zone: ZoneLayout, secrets: Secrets) -> str:
     document = {
         "node": zone.portal,
         "zone": zone.name,
-        "environment": "/etc/tandem/environment.yaml",
+        "environment": f"/etc/tandem/{ENVIRONMENT_FILE}",
         "public_url": f"https://127.0.0.1:{environment.portal.port}",
         "database": {
             "host": CORE_ADDRESS,
@@ -122,10 +143,9 @@ def first_people(environment: Environment) -> str:
     return json.dumps({"version": 1, "people": people}, indent=1) + "\n"
 
 
-def write_core(layout: Layout, state: State, secrets: Secrets, portal_certificate: Path) -> set[str]:
-    """All files of the core. Returns the names of those that changed."""
-    out = Writer(state.core / "etc")
-    ensure_directory(out.root)
+def core_tree(layout: Layout, state: State, secrets: Secrets, portal_certificate: Path) -> Tree:
+    """All files of the core."""
+    out = Tree(state.core / "etc")
     accounts = [(PORTAL_DATABASE, secrets.text("database"))]
     accounts += [(zone.accounting_database, secrets.text(zone.accounting_database)) for zone in layout.zones]
     out.file("my.cnf", template("my.cnf", address=CORE_ADDRESS, port=DATABASE_PORT))
@@ -138,16 +158,16 @@ def write_core(layout: Layout, state: State, secrets: Secrets, portal_certificat
     out.file("listen", f"127.0.0.1 {layout.environment.portal.port}\n")
     out.file("hosts", hosts_file(layout))
     out.file("supervisord.conf", supervisord_conf(core_services()))
-    return out.changed
+    out.file("firewall.nft", core_firewall(layout))
+    return out
 
 
-def write_zone(layout: Layout, zone: ZoneLayout, state: State, secrets: Secrets, environment_file: bytes) -> set[str]:
-    """All files of one zone. Returns the names of those that changed."""
-    out = Writer(state.zone(zone.name) / "etc")
-    ensure_directory(out.root)
-    name = layout.environment.name
+def zone_tree(layout: Layout, zone: ZoneLayout, state: State, secrets: Secrets) -> Tree:
+    """All files of one zone."""
+    out = Tree(state.zone(zone.name) / "etc")
     out.file("hosts", hosts_file(layout))
-    out.file("environment.yaml", environment_file)
+    # JSON is YAML; comments and layout of the person's file are no change of the environment.
+    out.file(ENVIRONMENT_FILE, layout.environment.model_dump_json(indent=1))
     out.file("node.json", node_json(layout, zone, secrets))
     out.file("zone.json", json.dumps(_zone_facts(layout, zone), indent=1))
     out.file("supervisord.conf", supervisord_conf(zone_services(zone, layout.environment)))
@@ -159,14 +179,15 @@ def write_zone(layout: Layout, zone: ZoneLayout, state: State, secrets: Secrets,
     out.file("slurm/_accounting/slurmdbd.conf", slurmdbd_conf(zone, password), 0o600, "slurm")
     out.file("authority.pub", secrets.public_key("authority") + "\n")
     for head in zone.heads:
-        _write_head(out, zone, head, layout, secrets)
+        _add_head(out, zone, head, layout, secrets)
     out.directory("secrets", 0o755)
     for service, wanted in _portal_secrets(secrets).items():
         out.directory(f"secrets/{service}", 0o700, f"tandem-{service}")
         for file, read in wanted.items():
             out.file(f"secrets/{service}/{file}", read(), 0o600, f"tandem-{service}")
-    out.file("principals-watch", f"tandem-watch@{name}\n")
-    return out.changed
+    out.file("firewall.nft", zone_firewall(layout, zone))
+    out.file("firewall-portal.nft", portal_firewall(layout))
+    return out
 
 
 def _zone_facts(layout: Layout, zone: ZoneLayout) -> dict[str, object]:
@@ -186,7 +207,7 @@ def _zone_facts(layout: Layout, zone: ZoneLayout) -> dict[str, object]:
     }
 
 
-def _write_head(out: Writer, zone: ZoneLayout, head: HeadHost, layout: Layout, secrets: Secrets) -> None:
+def _add_head(out: Tree, zone: ZoneLayout, head: HeadHost, layout: Layout, secrets: Secrets) -> None:
     cluster = head.cluster.name
     out.file(f"slurm/{cluster}/slurm.conf", slurm_conf(zone, head, layout.environment))
     # slurmd wants to know, although nothing here uses control groups.

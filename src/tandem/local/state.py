@@ -68,7 +68,7 @@ def ensure_directory(path: Path, mode: int = 0o755, uid: int = 0, gid: int | Non
 def write_file(path: Path, content: str | bytes, mode: int = 0o644, uid: int = 0) -> bool:
     """Write `content` in one step, with this mode and owner from the first moment. Returns whether anything changed."""
     data = content.encode() if isinstance(content, str) else content
-    if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
+    if is_written(path, data, mode):
         return False
     aside = path.with_name(f".{path.name}.new")
     aside.unlink(missing_ok=True)
@@ -79,3 +79,8 @@ def write_file(path: Path, content: str | bytes, mode: int = 0o644, uid: int = 0
         os.fchmod(descriptor, mode)
     aside.rename(path)
     return True
+
+
+def is_written(path: Path, content: bytes, mode: int) -> bool:
+    """Whether a file is there with this content and mode."""
+    return path.is_file() and path.read_bytes() == content and path.stat().st_mode & 0o777 == mode

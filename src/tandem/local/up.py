@@ -1,64 +1,168 @@
-"""Bringing an environment up, step by step."""
+"""Bringing an environment up, or to what its file says now, step by step."""
 
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from tandem.environment import Environment
+from tandem.local.apply import apply_to_core, apply_to_zone, restart_portal
+from tandem.local.balancer import node_is_up
 from tandem.local.health import cluster_answers, database_answers, portal_answers
-from tandem.local.layout import Layout
+from tandem.local.layout import Layout, ZoneLayout
+from tandem.local.network import connect_zone
+from tandem.local.plan import Plan, make_plan, remember_people
 from tandem.local.portal import migrate, sync_people
 from tandem.local.prepare import install_database, prepare_state
-from tandem.local.processes import find_init
+from tandem.local.processes import inits, require_init
 from tandem.local.progress import Progress, wait_until
-from tandem.local.release import current_release, make_release, release_name, switch_release
+from tandem.local.release import make_release, release_name, switch_release
+from tandem.local.render import Tree
 from tandem.local.state import State
-from tandem.local.zone import start_core, start_zone
+from tandem.local.zone import start_core, start_zone, stop_place
 
 
-@dataclass(frozen=True)
 class Up:
     """One run of `tandem up`."""
 
-    environment: Environment
-    file: Path
-    progress: Progress
+    def __init__(self, environment: Environment, progress: Progress) -> None:
+        self.environment = environment
+        self.progress = progress
+        self.layout = Layout(environment)
+        self.state = State(environment.name)
+        self.release = ""
+        self.trees: dict[str, Tree] = {}
+
+    def plan(self) -> Plan:
+        """Write what does no harm to what runs, and say what is to be done."""
+        with self.progress.step("Preparing") as step:
+            step.note("secrets and settings")
+            self.trees = prepare_state(self.layout, self.state)
+            step.note("database files")
+            install_database(self.state)
+            step.note("the application's code")
+            self.release = release_name()
+            make_release(self.state, self.release)
+            step.note("")
+            return make_plan(self.layout, self.state, self.trees, self.release)
+
+    def carry_out(self, plan: Plan, *, first_job: bool | None = None) -> None:
+        """Do what the plan says; the environment must be locked.
+
+        1. stop what is no longer wanted or must start anew
+        2. start the core and the zones; the services in them wait for each other by themselves
+        3. change what goes on running
+        4. bring the portal's database to this release, tell it of the file's people
+        5. restart portal nodes that run an older release, one after the other
+        6. wait until clusters and portal answer
+        """
+        self._stop(plan)
+        if plan.from_nothing:
+            switch_release(self.state, self.release)
+        self._start(plan)
+        self._change(plan)
+        self._prepare_portal(plan)
+        self._restart_portals(plan)
+        self._wait()
+
+    def _stop(self, plan: Plan) -> None:
+        places = [*plan.stop_zones, *plan.restart_zones, *(["core"] if plan.restart_core else [])]
+        if places:
+            with self.progress.step(f"Stopping {', '.join(places)}"):
+                for place in places:
+                    stop_place(self.state.name, place)
+
+    def _start(self, plan: Plan) -> None:
+        if plan.start_core or plan.restart_core:
+            with self.progress.step("Starting the core"):
+                self.trees["core"].write()
+                start_core(self.state)
+        zones = [self.layout.zone(name) for name in [*plan.restart_zones, *plan.start_zones]]
+        if zones:
+            with self.progress.step(f"Starting {', '.join(zone.name for zone in zones)}"):
+                _at_once(self._start_zone, zones)
+        for name in plan.reconnect:
+            zone, core = self.layout.zone(name), require_init(self.state.name, "core")
+            connect_zone(core, zone, require_init(self.state.name, name), self.trees[name].root)
+
+    def _start_zone(self, zone: ZoneLayout) -> None:
+        self.trees[zone.name].write()
+        start_zone(self.state, zone, self.environment)
+
+    def _change(self, plan: Plan) -> None:
+        if not plan.core and not any(plan.zones.values()):
+            return
+        with self.progress.step("Applying changes") as step:
+            if plan.core:
+                self._wait_for_database()
+                apply_to_core(self.layout, self.state, self.trees["core"], plan.core, step)
+            for name, changes in plan.zones.items():
+                apply_to_zone(self.layout, self.state, self.layout.zone(name), changes, self.trees[name], step)
+            step.note("")
+
+    def _wait_for_database(self) -> None:
+        log = self.state.core / "log/mysql/error.log"
+        wait_until(lambda: database_answers(self.state), "the database does not answer", 60, log)
+
+    def _prepare_portal(self, plan: Plan) -> None:
+        if not plan.people and not plan.new_release and not plan.from_nothing:
+            return
+        with self.progress.step("Preparing the portal") as step:
+            step.note("waiting for the database")
+            self._wait_for_database()
+            step.note("migrations")
+            migrated = migrate(self.layout, self.state, self.release)
+            if migrated or plan.people:
+                step.note("people")
+                sync_people(self.layout, self.state, self.release)
+                remember_people(self.layout, self.state)
+            step.note("")
+
+    def _restart_portals(self, plan: Plan) -> None:
+        switch_release(self.state, self.release)
+        zones = [self.layout.zone(name) for name, changes in plan.zones.items() if changes.portal]
+        if zones:
+            with self.progress.step("Restarting the portal nodes") as step:
+                for zone in zones:
+                    restart_portal(self.state, zone, step)
+                step.note("")
+
+    def _wait(self) -> None:
+        with self.progress.step("Waiting for the clusters") as step:
+            for head in self.layout.heads:
+                step.note(head.cluster.name)
+                log = self.state.zone(head.zone) / f"log/slurmctld-{head.cluster.name}.out"
+                answers = partial(cluster_answers, self.layout, head)
+                wait_until(answers, f"{head.cluster.name} does not answer", 60, log)
+            step.note(f"{len(self.layout.heads)} up")
+        with self.progress.step("Waiting for the portal") as step:
+            core = require_init(self.state.name, "core")
+            for zone in self.layout.zones:
+                step.note(zone.portal)
+                log = self.state.zone(zone.name) / "log/web.out"
+                wait_until(partial(node_is_up, core, zone.portal), f"{zone.portal} does not answer", 90, log)
+            port = self.environment.portal.port
+            wait_until(lambda: portal_answers(self.state, port), "the portal does not answer", 30)
+            step.note(f"https://127.0.0.1:{port}")
+
+
+def _at_once(work: Callable[[ZoneLayout], None], zones: list[ZoneLayout]) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, zones))
+
+
+class Undo:
+    """What an interrupted `up` takes back: all that was not there when it began."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.running = {init.place for init in inits(state.name)}
+        self.existed = state.root.exists()
 
     def run(self) -> None:
-        """Bring up what is not up.
-
-        1. write the state directory
-        2. start the core, wait for the database
-        3. start the zones, wait for the clusters
-        4. bring the portal's database to this release, wait for the portal
-        """
-        layout, state = Layout(self.environment), State(self.environment.name)
-        with state.locked():
-            with self.progress.step("Preparing the state directory"):
-                prepare_state(self.environment, self.file, state)
-                install_database(state)
-                release = release_name()
-                make_release(state, release)
-                if current_release(state) is None:
-                    switch_release(state, release)
-            with self.progress.step("Starting the core"):
-                if not find_init(state.name, "core"):
-                    start_core(state)
-                log = state.core / "log/mysql/error.log"
-                wait_until(lambda: database_answers(state), "the database", 60, log)
-            with self.progress.step("Starting the zones"):
-                missing = [zone for zone in layout.zones if not find_init(state.name, zone.name)]
-                with ThreadPoolExecutor() as pool:
-                    list(pool.map(lambda zone: start_zone(state, zone, self.environment), missing))
-            with self.progress.step("Waiting for the clusters"):
-                for head in layout.heads:
-                    log = state.zone(head.zone) / f"log/slurmctld-{head.cluster.name}.out"
-                    wait_until(partial(cluster_answers, layout, head), head.cluster.name, 60, log)
-            with self.progress.step("Preparing the portal"):
-                if migrate(layout, state, release):
-                    sync_people(layout, state, release)
-                switch_release(state, release)
-            with self.progress.step("Waiting for the portal"):
-                port = self.environment.portal.port
-                wait_until(lambda: portal_answers(state, port), "the portal", 60)
+        """Stop what was started; forget a state directory that was begun."""
+        for init in list(inits(self.state.name)):
+            if init.place not in self.running:
+                stop_place(self.state.name, init.place)
+        if not self.existed:
+            shutil.rmtree(self.state.root, ignore_errors=True)

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from tandem.environment import Environment
 from tandem.local.accounts import account_files
-from tandem.local.layout import ZoneLayout
+from tandem.local.layout import CORE_ADDRESS, ZoneLayout
 from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.network import connect_core, connect_zone
 from tandem.local.processes import Init, children, find_init, identifier, kill, require_init
 from tandem.local.root import Bind, RootSpec
-from tandem.local.state import State, ensure_directory
+from tandem.local.state import State, ensure_directory, write_file
 
 SOURCE = Path(__file__).parents[2]
 VENV = Path(sys.prefix)
+ORDER = "order.json"
 
 
 class StartError(Exception):
@@ -33,10 +34,17 @@ class Order:
     root: RootSpec
     new_namespaces: list[str]
     run_directories: dict[str, int]
+    addresses: list[str]
 
     def line(self) -> str:
         """As JSON on one line."""
         return json.dumps(asdict(self), default=str) + "\n"
+
+    def fingerprint(self) -> str:
+        """What cannot change under a running init. The network is in it: an init's addresses are given once."""
+        document = asdict(self)
+        document["root"].pop("namespaces")
+        return json.dumps(document, default=str) + "\n"
 
 
 _LINKS = {
@@ -82,6 +90,7 @@ def core_order(state: State) -> Order:
         ),
         new_namespaces=[],
         run_directories={"mysqld": SERVICE_IDS["mysql"], "haproxy": 0},
+        addresses=[CORE_ADDRESS],
     )
 
 
@@ -122,6 +131,7 @@ def zone_order(state: State, zone: ZoneLayout, environment: Environment) -> Orde
             "tandem": SERVICE_IDS["tandem-signer"],
             "sshd": 0,
         },
+        addresses=[*zone.addresses, zone.portal_address],
     )
 
 
@@ -167,13 +177,26 @@ def _talk(process: subprocess.Popen[str], order: Order, connect: Callable[[], No
 
 def start_core(state: State) -> Init:
     """Start the core."""
-    return _launch(state, core_order(state), connect_core)
+    order = core_order(state)
+    init = _launch(state, order, lambda init: connect_core(init, state.core / "etc"))
+    write_file(state.core / ORDER, order.fingerprint())
+    return init
 
 
 def start_zone(state: State, zone: ZoneLayout, environment: Environment) -> Init:
     """Start a zone; the core must be there."""
     core = require_init(state.name, "core")
-    return _launch(state, zone_order(state, zone, environment), lambda init: connect_zone(core, zone, init))
+    order = zone_order(state, zone, environment)
+    own = state.zone(zone.name)
+    init = _launch(state, order, lambda init: connect_zone(core, zone, init, own / "etc"))
+    write_file(own / ORDER, order.fingerprint())
+    return init
+
+
+def is_outdated(directory: Path, order: Order) -> bool:
+    """Whether the init of a place was started with another order than this."""
+    kept = directory / ORDER
+    return not kept.exists() or kept.read_text() != order.fingerprint()
 
 
 def stop_place(environment: str, place: str) -> bool:
