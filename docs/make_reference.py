@@ -1,7 +1,9 @@
 """Writes the reference pages that are made from the code: `make docs`."""
 
+import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.cli import get_docs_for_click
@@ -17,11 +19,20 @@ def commands_page() -> str:
     """The page of all commands and their options."""
     group = typer.main.get_group(app)
     loaded = {name: sub.load(name) for name, sub in SUB_COMMANDS.items()}
+    for command in loaded.values():
+        _say_whole_sentences(command)
     whole = TyperGroup(name="tandem", commands=loaded, params=group.params, help=group.help)
     page = get_docs_for_click(obj=whole, ctx=typer.Context(whole), name="tandem", title="Commands")
     # Short names are enough to choose by; help on help is not.
     lines = [line.rstrip() for line in page.splitlines() if not line.startswith(("* `--help`", "* `-h, --help`"))]
     return "\n".join(lines).strip() + "\n"
+
+
+def _say_whole_sentences(command: Any) -> None:
+    """In lists of commands, the first sentence of a command's help instead of its first 45 characters."""
+    command.short_help = inspect.cleandoc(command.help or "").partition(". ")[0].rstrip(".") + "."
+    for inner in getattr(command, "commands", {}).values():
+        _say_whole_sentences(inner)
 
 
 PAGES = {"environment-file.md": reference_page, "commands.md": commands_page}

@@ -40,12 +40,20 @@ class SubCommand:
 SUB_COMMANDS = {
     "check": SubCommand("tandem.cli.environment_file:check", "Check the environment file and summarise it.", FILE),
     "schema": SubCommand("tandem.cli.environment_file:schema", "Print the environment file's JSON Schema.", FILE),
-    "up": SubCommand("tandem.cli.local:up", "Start the environment, or apply a changed file.", THIS_MACHINE),
-    "status": SubCommand("tandem.cli.local:status", "Show what runs.", THIS_MACHINE),
-    "logs": SubCommand("tandem.cli.local:logs", "Show the log of a service.", THIS_MACHINE),
+    "up": SubCommand(
+        "tandem.cli.local:up",
+        "Start the environment that the file describes, or apply what changed in it.",
+        THIS_MACHINE,
+    ),
+    "status": SubCommand("tandem.cli.local:status", "Show what runs: zones, clusters, services, portal.", THIS_MACHINE),
+    "logs": SubCommand(
+        "tandem.cli.local:logs", "Show the end of logs; without a service, list what there is.", THIS_MACHINE
+    ),
     "down": SubCommand("tandem.cli.local:down", "Stop the environment.", THIS_MACHINE),
     "zone": SubCommand("tandem.cli.local:zone", "Kill, cut off, freeze, heal or start a zone.", THIS_MACHINE),
-    "shell": SubCommand("tandem.cli.local:shell", "Open a shell on a host.", THIS_MACHINE),
+    "shell": SubCommand(
+        "tandem.cli.local:shell", "Open a shell on a host, as Session Manager does on AWS.", THIS_MACHINE
+    ),
     "login": SubCommand("tandem.cli.sign_in:login", "Sign in to a portal.", WORK),
     "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),
     "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),
