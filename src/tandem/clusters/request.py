@@ -1,5 +1,7 @@
 """What a job asks of a scheduler, and how Slurm is told so."""
 
+import re
+import shlex
 from dataclasses import dataclass
 
 
@@ -12,7 +14,7 @@ class Request:
     """
 
     name: str
-    processors: int
+    processors: int | None
     directory: str
     output: str
     error: str
@@ -53,6 +55,49 @@ def sbatch_options(request: Request) -> list[str]:
         "--requeue" if request.restartable else "--no-requeue",
     ]
     return [*own, *request.extra, *fixed]
+
+
+# Options in a script's head that are fields of a submission, in sbatch's two spellings.
+_FIELDS = {
+    "partition": ("p", "queue"),
+    "array": ("a", "array"),
+    "nodelist": ("w", "hosts"),
+    "chdir": ("D", "execution_directory"),
+    "job-name": ("J", "name"),
+}
+
+
+def fields_of_directives(script: str) -> tuple[dict[str, str], list[str]]:
+    """What a script asks for behind `#SBATCH` in its head: in comments up to its first command, as sbatch reads it.
+
+    The fields of a submission that it sets, and the texts of its other options, which `options.check_options` judges.
+    """
+    fields: dict[str, str] = {}
+    others: list[str] = []
+    for line in script.splitlines():
+        if line.strip() and not line.startswith("#"):
+            break
+        if not re.match(r"#SBATCH\s", line):
+            continue
+        text = line[len("#SBATCH") :].strip()
+        for option, (letter, field) in _FIELDS.items():
+            if match := re.fullmatch(rf"(?:--{option}(?:=|\s+)|-{letter}\s*)(\S.*)", text):
+                value = _one_word(match[1])
+                if value is not None:
+                    fields[field] = value
+                    break
+        else:
+            others.append(text)
+    return fields, others
+
+
+def _one_word(text: str) -> str | None:
+    """The one word that a shell would read in `text`, or None when it would read several."""
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError:
+        return None
+    return words[0] if len(words) == 1 else None
 
 
 def launcher_words(launcher: str) -> list[str]:

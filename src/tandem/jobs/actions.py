@@ -23,7 +23,7 @@ from tandem.jobs.models import (
     PlacementState,
     Spooler,
 )
-from tandem.jobs.script import UPLOADS, payload_for
+from tandem.jobs.script import OWN_NAMES, payload_for
 from tandem.jobs.submission import LARGEST_UPLOAD, Submission, SubmissionInvalid, array_indices
 
 
@@ -45,7 +45,7 @@ class Upload:
 
 def _checked_upload(upload: Upload) -> Upload:
     name = upload.name.replace("\\", "/").rsplit("/", 1)[-1]
-    if name in ("", ".", "..") or len(name) > 200 or not name.isprintable():
+    if name in ("", ".", "..", *OWN_NAMES) or len(name) > 200 or not name.isprintable():
         raise SubmissionInvalid({"input_file": ["the file's name cannot be used on the cluster: rename it"]})
     if len(upload.content) > LARGEST_UPLOAD:
         most = LARGEST_UPLOAD // 1024 // 1024
@@ -75,7 +75,7 @@ def submit_job(
     spooler = Spooler(id=uuid.uuid4(), owner=owner, name=submission.title)
     if upload is not None:
         upload = _checked_upload(upload)
-        submission = submission.model_copy(update={"input_file": f"{spooler.path}/{UPLOADS}/{upload.name}"})
+        submission = submission.model_copy(update={"input_file": f"{spooler.path}/{upload.name}"})
     now = timezone.now()
     job = Job(
         owner=owner,
@@ -88,6 +88,7 @@ def submit_job(
         submission=submission.model_dump(),
         payload=payload_for(submission),
         array=submission.array,
+        processors=submission.processors,
         task_count=len(array_indices(submission.array)),
         restartable=submission.restartable,
         state_since=now,
@@ -160,7 +161,7 @@ def requeue_job(job: Job, by: Person) -> None:
 
 def _record_wish(job: Job, by: Person, kind: str, allowed: Q, **fields: object) -> None:
     with transaction.atomic():
-        recorded = Job.objects.filter(allowed, pk=job.pk, cancel_wanted_at=None).update(**fields)
+        recorded = Job.objects.filter(allowed, pk=job.pk, cancel_wanted_at=None).update(asked_by=by, **fields)
         if recorded:
             Event.objects.create(owner_id=job.owner_id, job=job, kind=kind, data={"by": by.username})
     job.refresh_from_db()

@@ -75,6 +75,7 @@ class Job(models.Model):
     submission = models.JSONField(help_text="as checked: jobs.submission.Submission")
     payload = models.TextField(help_text="the user's script, run by the wrapper")
     array = models.CharField(max_length=200, blank=True)
+    processors = models.PositiveIntegerField(default=1)
     task_count = models.PositiveIntegerField(default=1, help_text="how many array tasks; 1 without array")
     restartable = models.BooleanField(default=False)
 
@@ -91,9 +92,11 @@ class Job(models.Model):
 
     place_wanted = models.PositiveIntegerField(null=True, default=0, help_text="attempt that wants a placement")
     next_try_at = models.DateTimeField(default=timezone.now, help_text="back-off: no placement before")
+    place_tasks = models.TextField(blank=True, help_text="the array tasks that want it, as 0-9,12; empty: all")
     tries = models.PositiveIntegerField(default=0, help_text="placements in a row that came to nothing")
     cancel_wanted_at = models.DateTimeField(null=True)
     cancel_wanted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     hold_wanted = models.BooleanField(default=False)
     requeue_wanted_at = models.DateTimeField(null=True)
     sealed_at = models.DateTimeField(null=True, help_text="no further run can win a claim")
@@ -144,11 +147,21 @@ def new_placement_id(job_id: uuid.UUID) -> uuid.UUID:
     return uuid.UUID(job_id.hex[:16] + secrets.token_hex(8))
 
 
+class Followed(models.Model):
+    """The newest poll of a cluster that placements took into account. Its row's lock puts polls in order."""
+
+    cluster = models.CharField(max_length=40, primary_key=True)
+    poll_number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.cluster}: {self.poll_number}"
+
+
 class Placement(models.Model):
     """One handing of a job to one cluster. Its id goes to the scheduler once only, as comment and wckey.
 
-    `poll_number` orders what is known: the number of the newest poll that the row took into account, or of the one
-    under way at the cluster's last answer. What an older poll saw no longer counts.
+    `poll_number` is that of the poll under way at the cluster's last answer about it: that it is missing counts only in
+    polls that started later.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -157,6 +170,7 @@ class Placement(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=10, choices=PlacementState, default=PlacementState.SUBMITTING)
     state_since = models.DateTimeField()
+    array = models.TextField(blank=True, help_text="the array tasks that went out with it; empty without array")
     scheduler_id = models.CharField(max_length=40, blank=True)
     phase = models.CharField(max_length=10, blank=True, help_text="clusters.scheduler.Phase when last seen")
     ending = models.CharField(max_length=10, blank=True, help_text="clusters.scheduler.Ending, once ended")
@@ -164,6 +178,7 @@ class Placement(models.Model):
     scheduler_reason = models.CharField(max_length=200, blank=True)
     nodes = models.TextField(blank=True)
     exit_code = models.IntegerField(null=True)
+    signal = models.IntegerField(null=True)
     message = models.TextField(blank=True, help_text="the scheduler's own words when it refused")
     poll_number = models.PositiveBigIntegerField(default=0)
     misses = models.PositiveIntegerField(default=0, help_text="polls since then that did not see it")

@@ -17,7 +17,7 @@ from tandem.jobs.submission import Submission
 
 WRAPPER_FORMAT = 1
 OUTPUT, ERROR = "output", "error"
-UPLOADS = "input"
+OWN_NAMES = frozenset({"output.txt", "error.txt"})
 
 _CHECK = """\
 if ! command -v -- "$tandem_program" >/dev/null 2>&1; then
@@ -133,7 +133,8 @@ def request_for(ticket: Ticket, submission: Submission, account: str | None) -> 
     task = bool(submission.array)
     return Request(
         name=submission.title,
-        processors=submission.processors,
+        # A script may say in its head how many; one that does not gets one anyway.
+        processors=None if submission.script and submission.processors == 1 else submission.processors,
         nodes=1 if submission.restartable else submission.nodes,
         memory=submission.memory,
         time_limit=submission.time_limit,

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from tandem.clusters.options import OptionRefused, check_options
+from tandem.clusters.request import fields_of_directives
 from tandem.environment import Environment
 
 ANY_CLUSTER = "any"
@@ -164,17 +166,6 @@ def _script(value: str) -> str:
     return value.replace("\r\n", "\n")
 
 
-def script_directives(script: str) -> list[str]:
-    """What stands behind `#SBATCH` at a script's head: in comment lines up to the first command, as sbatch reads."""
-    found = []
-    for line in script.splitlines():
-        if line.strip() and not line.startswith("#"):
-            break
-        if re.match(r"#SBATCH\s", line):
-            found.append(line[len("#SBATCH") :].strip())
-    return found
-
-
 Line = Annotated[str, AfterValidator(_printable)]
 Path = Annotated[str, AfterValidator(_printable), AfterValidator(_path), Field(max_length=1000)]
 
@@ -252,8 +243,6 @@ class Submission(BaseModel):
     def _option_problems(self) -> list[tuple[str, str]]:
         if not self.additional_options and not self._directives():
             return []
-        from tandem.clusters.options import OptionRefused, check_options
-
         found = []
         for field, texts in (("additional_options", [self.additional_options]), ("script", self._directives())):
             for text in texts:
@@ -264,7 +253,7 @@ class Submission(BaseModel):
         return found
 
     def _directives(self) -> list[str]:
-        return script_directives(self.script)
+        return fields_of_directives(self.script)[1]
 
     @property
     def title(self) -> str:
@@ -276,8 +265,6 @@ class Submission(BaseModel):
         texts = [text for text in (*self._directives(), self.additional_options) if text]
         if not texts:
             return []
-        from tandem.clusters.options import check_options
-
         return [word for text in texts for word in check_options(text)]
 
 
@@ -317,6 +304,8 @@ def check_submission(
     Raises SubmissionInvalid, with an error for every field that has one.
     """
     given = {key: value for key, value in data.items() if value not in ("", None)}
+    if isinstance(script := given.get("script"), str):
+        given = {**fields_of_directives(script)[0], **given}
     if upload_name:
         given["input_file"] = f"/{upload_name}"
     errors: dict[str, list[str]] = {}

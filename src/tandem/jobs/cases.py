@@ -1,0 +1,337 @@
+"""One job, with all that is known of it: its placements, its tasks, what was read in its control directory.
+
+`JobCase` brings the evidence together for `verdict`, task by task, and says what follows for the whole job. What is
+done about it is for `settle` and `follow`.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tandem.clusters.scheduler import Ending, Phase
+from tandem.environment import Failover
+from tandem.jobs.control import Claim, Reading, TaskReading
+from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.placements import Observed, adopt
+from tandem.jobs.submission import array_indices
+from tandem.jobs.verdict import PlacementView, Verdict, judge_claimed, judge_unclaimed, merge
+
+NOTHING = TaskReading()
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What is the same for all jobs of a pass: which clusters answer, what polls saw, when, and the times."""
+
+    answering: Collection[str]
+    observed: Observed
+    times: Failover
+    looked_at: datetime
+
+
+@dataclass(slots=True)
+class JobCase:
+    """A job under judgement."""
+
+    job: Job
+    placements: list[Placement]
+    tasks: dict[int, Task]
+    reading: Reading
+    around: Circumstances
+    other_clusters_left: bool = False
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    _covered: dict[uuid.UUID, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def indices(self) -> list[int]:
+        """The job's tasks."""
+        return array_indices(self.job.array)
+
+    @property
+    def open_indices(self) -> list[int]:
+        """Those that are not over. Of an interrupted job those whose result turned up after all."""
+        if self.job.is_final:
+            return [index for index in self.indices if self.of_task(index).result]
+        return [
+            index for index in self.indices if index not in self.tasks or self.tasks[index].state not in FINAL_STATES
+        ]
+
+    def of_task(self, index: int) -> TaskReading:
+        """What lies there for a task."""
+        return self.reading.get(index, NOTHING)
+
+    def adopt_unknown_runs(self) -> bool:
+        """Make rows for placements that hold claims but are not in the database; True when there were any.
+
+        A restore from a backup forgot them. Which cluster they are on, the claim says; the rest, the next polls.
+        """
+        known = {placement.pk for placement in self.placements}
+        adopted = False
+        for task in self.reading.values():
+            for claim in task.claims.values():
+                if claim.placement and claim.placement not in known:
+                    known.add(claim.placement)
+                    owner = self.job.owner.username
+                    doubt = PlacementState.DOUBT
+                    adopted |= adopt(owner, claim.placement, claim.cluster, doubt, job=self.job) is not None
+        return adopted
+
+    def judge(self) -> None:
+        """A verdict on every open task."""
+        self.verdicts = {}
+        shared: dict[tuple[PlacementView, ...], Verdict] = {}
+        for index in self.open_indices:
+            reading = self.of_task(index)
+            if reading.run is not None:
+                self.verdicts[index] = self._judge_run(index, reading, reading.run)
+                continue
+            views = tuple(
+                self.view(placement, index) for placement in self.placements if self._covers(placement, index)
+            )
+            if reading.highest is not None or views not in shared:
+                verdict = self._judge_unclaimed(reading, views)
+                if reading.highest is None:
+                    shared[views] = verdict
+            else:
+                verdict = shared[views]
+            self.verdicts[index] = verdict
+
+    def _judge_unclaimed(self, reading: TaskReading, views: Sequence[PlacementView]) -> Verdict:
+        return judge_unclaimed(
+            reading,
+            views,
+            self.around.times,
+            cancel_wanted=self.job.cancel_wanted_at is not None,
+            other_clusters_left=self.other_clusters_left,
+            refusal=next((placement.message for placement in reversed(self.placements) if placement.message), ""),
+        )
+
+    def _judge_run(self, index: int, reading: TaskReading, run: Claim) -> Verdict:
+        owner = self.owner_of(run)
+        if owner is None:  # adopted by somebody else a moment ago: the next pass has it
+            return Verdict(JobState.UNKNOWN, f"looking for it on {run.cluster}")
+        view = self.view(owner, index)
+        successors = [
+            placement
+            for placement in self.placements
+            if self._covers(placement, index)
+            and self.view(placement, index).is_live
+            # Slurm's own requeue of the very placement is a successor too: its next run waits for its turn.
+            and (placement.attempt > run.number or self.view(placement, index).phase == Phase.WAITING)
+        ]
+        return judge_claimed(
+            reading,
+            view,
+            self._still_for(index, reading, view),
+            self.around.times,
+            restartable=self.job.restartable,
+            cancel_wanted=self.job.cancel_wanted_at is not None,
+            successor_waits=any(placement.cluster in self.around.answering for placement in successors),
+        )
+
+    def owner_of(self, run: Claim) -> Placement | None:
+        """The placement whose run made a claim."""
+        return next((placement for placement in self.placements if placement.pk == run.placement), None)
+
+    def _still_for(self, index: int, reading: TaskReading, owner: PlacementView) -> float:
+        """For how long the heartbeat was watched without a change; starts watching where it begins to matter.
+
+        By the database's clock, which all workers share, and counted to when the reading *began*: a worker that slept
+        between reading and judging must not take its own sleep for the job's.
+        """
+        task = self.task(index)
+        run = reading.run
+        watched = self.job.restartable or reading.is_closed or not owner.is_live or not owner.answers
+        if not watched and self.job.cancel_wanted_at is None:
+            return 0.0
+        if (
+            task.heartbeat_seen_at is None
+            or task.heartbeat != reading.heartbeat
+            or task.claim != (run.text if run else "")
+        ):
+            task.heartbeat, task.heartbeat_seen_at = reading.heartbeat, self.around.looked_at
+            return 0.0
+        return max((self.around.looked_at - task.heartbeat_seen_at).total_seconds(), 0.0)
+
+    def task(self, index: int) -> Task:
+        """The task's row, new if there is none yet."""
+        return self.tasks.setdefault(index, Task(job=self.job, index=index))
+
+    def note_tasks(self) -> list[Task]:
+        """The rows of claimed or finished tasks, brought up to their verdicts; those that changed are to be saved."""
+        changed = []
+        for index, verdict in self.verdicts.items():
+            reading = self.of_task(index)
+            if not reading.claims and index not in self.tasks and verdict.state not in FINAL_STATES:
+                continue
+            task = self.task(index)
+            before = _row(task)
+            run, highest = reading.run, reading.highest
+            owner = self.owner_of(run) if run else None
+            if run is not None:
+                task.claim, task.attempt = run.text, run.number
+            elif highest is not None:
+                task.claim, task.attempt = highest.text, highest.number
+            task.owner = owner
+            task.state, task.reason, task.exit_code = verdict.state, verdict.reason, verdict.exit_code
+            seen = self.around.observed.get((owner.pk, index if self.job.array else None)) if owner else None
+            started = seen.started_at if seen else owner.started_at if owner and not self.job.array else None
+            ended = seen.ended_at if seen else owner.ended_at if owner and not self.job.array else None
+            task.started_at = verdict.started_at or task.started_at or (started if run else None)
+            if verdict.state in FINAL_STATES:
+                task.ended_at = verdict.ended_at or task.ended_at or ended or self.around.looked_at
+            if _row(task) != before or task.pk is None:
+                changed.append(task)
+        return changed
+
+    def view(self, placement: Placement, index: int) -> PlacementView:
+        """A placement as it stands for one task. For an array's tasks, the last poll knows them one by one."""
+        state = PlacementState(placement.state)
+        ending = Ending(placement.ending) if placement.ending else None
+        phase = Phase(placement.phase) if placement.phase else None
+        exit_code, signal, words = placement.exit_code, placement.signal, placement.scheduler_reason
+        if self.job.array:
+            seen = self.around.observed.get((placement.pk, index))
+            waiting = self.around.observed.get((placement.pk, None))
+            if seen is not None:
+                phase, ending, exit_code, signal, words = (
+                    seen.phase,
+                    seen.ending,
+                    seen.exit_code,
+                    seen.signal,
+                    seen.reason,
+                )
+                state = PlacementState.ENDED if phase is Phase.ENDED else PlacementState.SUBMITTED
+            elif state == PlacementState.SUBMITTED:
+                phase, ending = (Phase.WAITING, None) if waiting else (phase, None)
+            else:
+                exit_code, signal, ending = None, None, ending and Ending.LOST_NODE
+        return PlacementView(
+            state=state,
+            cluster=placement.cluster,
+            answers=placement.cluster in self.around.answering,
+            phase=phase,
+            ending=ending,
+            exit_code=exit_code,
+            signal=signal,
+            scheduler_words=words,
+            cancel_sent=placement.cancel_sent_at is not None,
+            seconds_in_state=(self.around.looked_at - placement.state_since).total_seconds(),
+            attempt=placement.attempt,
+        )
+
+    def _covers(self, placement: Placement, index: int) -> bool:
+        if not placement.array or placement.array == self.job.array:
+            return True
+        if placement.pk not in self._covered:
+            self._covered[placement.pk] = frozenset(array_indices(placement.array))
+        return index in self._covered[placement.pk]
+
+    def losers(self) -> list[Placement]:
+        """Placements whose every task is another run's, as was just read. Never a restartable job's: it may be next."""
+        if self.job.restartable:
+            return []
+        owners = {run.placement for task in self.reading.values() if (run := task.run)}
+        return [
+            placement
+            for placement in self.placements
+            if placement.pk not in owners and self._is_live(placement) and self._all_taken(placement)
+        ]
+
+    def _all_taken(self, placement: Placement) -> bool:
+        return all(self.of_task(i).run is not None for i in self.open_indices if self._covers(placement, i)) and bool(
+            self.reading
+        )
+
+    @staticmethod
+    def _is_live(placement: Placement) -> bool:
+        return placement.state == PlacementState.SUBMITTED and placement.phase != Phase.ENDED
+
+    def seals_wanted(self) -> dict[str, dict[int, int]]:
+        """Claims to be closed before verdicts may be said: by reason, the number for each task."""
+        wanted: dict[str, dict[int, int]] = {}
+        for index, verdict in self.verdicts.items():
+            reading = self.of_task(index)
+            if verdict.seal and not reading.is_closed:
+                highest = reading.highest
+                wanted.setdefault(verdict.seal, {})[index] = highest.number + 1 if highest else 0
+        return wanted
+
+    def sealed(self, claims: Mapping[int, Claim]) -> None:
+        """Take in what a seal found standing there: closed by us, or held by a run that was quicker."""
+        for index, claim in claims.items():
+            self.reading.setdefault(index, TaskReading()).claims[claim.number] = claim
+
+    def unsealed(self, index: int) -> bool:
+        """Whether a verdict has to wait because its claim could not be closed yet."""
+        return bool(self.verdicts[index].seal) and not self.of_task(index).is_closed
+
+    def summary(self) -> "Summary":
+        """What follows for the job as a whole."""
+        states = Counter[JobState]()
+        reasons: list[str] = []
+        codes: list[int] = []
+        for index in self.indices:
+            verdict = self.verdicts.get(index)
+            if verdict is None:
+                task = self.tasks[index]
+                states[JobState(task.state)] += 1
+                reason, code = task.reason, task.exit_code
+            elif self.unsealed(index) and verdict.state in FINAL_STATES:
+                states[JobState.RUNNING if self.of_task(index).run else JobState.PENDING] += 1
+                reason, code = "waiting until its control directory can be closed", None
+            else:
+                states[verdict.state] += 1
+                reason, code = verdict.reason, verdict.exit_code
+            if reason and reason not in reasons:
+                reasons.append(reason)
+            if code is not None:
+                codes.append(code)
+        wanted = {index: v.place_attempt for index, v in self.verdicts.items() if v.place_attempt is not None}
+        return Summary(
+            state=merge(list(states)),
+            reason="; ".join(reasons[:3]),
+            exit_code=max(codes, default=None),
+            place=wanted,
+            counts=states,
+            was_cancelled_outside=any(verdict.was_cancelled_outside for verdict in self.verdicts.values()),
+            is_interrupted=any(verdict.is_interrupted for verdict in self.verdicts.values()),
+            is_claimed=any(task.run for task in self.reading.values()),
+        )
+
+    def shown_placement(self) -> Placement | None:
+        """The placement that the job's page speaks of: a run's, else a live one, else the last."""
+        owners = [self.owner_of(run) for _, task in sorted(self.reading.items()) if (run := task.run)]
+        live = [placement for placement in self.placements if placement.state == PlacementState.SUBMITTED]
+        return next((owner for owner in owners if owner), None) or next(iter(live[-1:] or self.placements[-1:]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A job as its tasks make it. `place`: tasks that want a placement, with the attempt's number."""
+
+    state: JobState
+    reason: str
+    exit_code: int | None
+    place: dict[int, int]
+    counts: Mapping[JobState, int]
+    was_cancelled_outside: bool
+    is_interrupted: bool
+    is_claimed: bool
+
+
+def _row(task: Task) -> tuple[object, ...]:
+    return (
+        task.state,
+        task.reason,
+        task.claim,
+        task.attempt,
+        task.owner_id,
+        task.heartbeat,
+        task.heartbeat_seen_at,
+        task.exit_code,
+        task.started_at,
+        task.ended_at,
+    )

@@ -1,0 +1,317 @@
+"""The dispatch loop of one cluster: jobs that want a placement and are routed here are handed to its scheduler.
+
+A placement goes through three moments, and the worker may die between any two of them:
+
+1. In one transaction the job's wish is taken and its placement recorded as SUBMITTING. Only now may its id leave.
+2. The batch script goes through the door, as the job's owner, in one round trip; several at a time.
+3. What came back is recorded. What did not come back leaves DOUBT (or SUBMITTING, until a poll finds it old), and only
+   looking it up decides: nothing is sent again because an answer is missing.
+
+Jobs of a person whose account is disabled go on where they run, and get no new placement until it is enabled again.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, DoorError, SubmissionRefused
+from tandem.clusters.models import Cluster
+from tandem.clusters.request import sbatch_options
+from tandem.clusters.scheduler import Phase, SchedulerJob
+from tandem.environment import Environment
+from tandem.jobs.models import (
+    FINAL_STATES,
+    Event,
+    InputUpload,
+    Job,
+    JobState,
+    Placement,
+    PlacementState,
+    new_placement_id,
+)
+from tandem.jobs.placements import as_fields, change
+from tandem.jobs.routing import Candidate, candidates, choose_cluster, eligible
+from tandem.jobs.script import Ticket, batch_script, request_for
+from tandem.jobs.settle import back_off, change_job
+from tandem.jobs.submission import ANY_CLUSTER, Submission
+
+log = structlog.get_logger()
+
+AT_ONCE = 6
+BATCH = 12
+LOOKED_AT = 60
+NO_CLUSTER_RETRY = timedelta(seconds=2)
+
+
+class Submitting(Protocol):
+    """A scheduler, as much of it as dispatch needs."""
+
+    def submit(
+        self,
+        user: str,
+        placement: uuid.UUID,
+        script: str,
+        *,
+        spooler: str,
+        control: str,
+        options: Sequence[str] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> str: ...
+
+    def look_up(self, user: str, placement: uuid.UUID) -> Sequence[SchedulerJob]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A placement that is on its way."""
+
+    job: Job
+    placement: Placement
+    submission: Submission
+    account: str | None
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of it."""
+
+    outgoing: Outgoing
+    state: PlacementState
+    scheduler_id: str = ""
+    message: str = ""
+    found: Sequence[SchedulerJob] = ()
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Hands jobs to one cluster. One at a time may be working for a cluster; if two do, nothing is sent twice."""
+
+    cluster: str
+    scheduler: Submitting
+    environment: Environment
+    settle_refused: Callable[[Job], None]
+    _flying: dict[Future[Answered], Outgoing] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=f"submit-{self.cluster}")
+
+    def step(self, seconds: float = 0.25) -> bool:
+        """Take what is due, send it, record what is answered within `seconds`. True: there was something to do."""
+        if len(self._flying) <= AT_ONCE:
+            for outgoing in self._take(BATCH):
+                self._flying[self._pool.submit(self._send, outgoing)] = outgoing
+        if not self._flying:
+            return False
+        done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
+        if done:
+            for future in done:
+                del self._flying[future]
+            self._record([future.result() for future in done])
+        return True
+
+    def drain(self, seconds: float) -> None:
+        """Take nothing new, and record what is still answered within `seconds`."""
+        done, _ = wait(self._flying, timeout=seconds)
+        self._record([future.result() for future in done])
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, most: int) -> list[Outgoing]:
+        """Jobs whose turn it is, with a placement recorded for each.
+
+        One query when nothing is due. Locks the rows of the jobs taken, for one short transaction; rows that somebody
+        else has locked are left to him.
+        """
+        due = Q(place_wanted__isnull=False, next_try_at__lte=timezone.now())
+        free = Q(hold_wanted=False, cancel_wanted_at=None, owner__is_active=True)
+        jobs = Job.objects.select_related("owner", "spooler").filter(due, free)
+        jobs = jobs.filter(wanted_cluster__in=(self.cluster, ANY_CLUSTER)).order_by("next_try_at")
+        waiting = list(jobs[:LOOKED_AT])
+        if not waiting:
+            return []
+        chosen = self._route(waiting)[:most]
+        if not chosen:
+            return []
+        now = timezone.now()
+        with transaction.atomic():
+            locked = Job.objects.select_for_update(skip_locked=True).filter(
+                pk__in=[job.pk for job, _ in chosen],
+                place_wanted__isnull=False,
+                hold_wanted=False,
+                cancel_wanted_at=None,
+            )
+            mine = {job.pk: job for job in locked.only("pk", "place_wanted", "place_tasks")}
+            taken = [(job, submission) for job, submission in chosen if job.pk in mine]
+            placements = [
+                Placement(
+                    id=new_placement_id(job.pk),
+                    job=job,
+                    cluster=self.cluster,
+                    attempt=mine[job.pk].place_wanted or 0,
+                    array=_array(job, mine[job.pk].place_tasks),
+                    state_since=now,
+                )
+                for job, _ in taken
+            ]
+            Placement.objects.filter(job__in=mine, state=PlacementState.NOT_SENT).delete()
+            Placement.objects.bulk_create(placements)
+            Job.objects.filter(pk__in=mine).update(place_wanted=None, place_tasks="", cluster=self.cluster)
+        return self._outgoing(taken, placements)
+
+    def _route(self, waiting: Sequence[Job]) -> list[tuple[Job, Submission]]:
+        """Those of the jobs that go to this cluster now."""
+        clusters = candidates()
+        refusals = Placement.objects.filter(job__in=[job.pk for job in waiting], state=PlacementState.REFUSED)
+        refused_by: dict[uuid.UUID, set[str]] = {}
+        for job_id, cluster in refusals.values_list("job", "cluster"):
+            refused_by.setdefault(job_id, set()).add(cluster)
+        chosen = []
+        for job in waiting:
+            submission = Submission.model_validate(job.submission)
+            among = eligible(job, submission, clusters, self.environment, refused_by.get(job.pk, ()))
+            best = choose_cluster(among)
+            if best is None:
+                self._let_wait(job, among)
+                continue
+            best.take(job.processors)
+            if best.name == self.cluster:
+                chosen.append((job, submission))
+        return chosen
+
+    def _let_wait(self, job: Job, among: Sequence[Candidate]) -> None:
+        """No cluster that could have it is up. It keeps its turn; others are not held up meanwhile."""
+        names = " or ".join(cluster.name for cluster in among) or "a cluster"
+        Job.objects.filter(pk=job.pk, place_wanted=job.place_wanted).update(
+            next_try_at=timezone.now() + NO_CLUSTER_RETRY
+        )
+        if job.state == JobState.ACCEPTED:
+            change_job(job, {"reason": f"waits for {names}, which does not answer"})
+
+    def _outgoing(self, taken: Sequence[tuple[Job, Submission]], placements: Sequence[Placement]) -> list[Outgoing]:
+        accounts = set(Cluster.objects.values_list("accounts", flat=True).get(name=self.cluster))
+        uploads = {row.job_id: row for row in InputUpload.objects.filter(job__in=[job.pk for job, _ in taken])}
+        found = []
+        for (job, submission), placement in zip(taken, placements, strict=True):
+            upload = uploads.get(job.pk)
+            account = submission.project if submission.project in accounts else None
+            files = {upload.name: bytes(upload.content)} if upload else {}
+            if job.array:
+                submission = submission.model_copy(update={"array": placement.array})
+            found.append(Outgoing(job, placement, submission, account, files))
+        return found
+
+    def _send(self, outgoing: Outgoing) -> Answered:
+        """Hand it over, on a thread of the pool: no database here. Every way to fail is another state."""
+        job, placement = outgoing.job, outgoing.placement
+        ticket = Ticket(job.pk, placement.pk, self.cluster, job.control_path, job.spooler.path, placement.attempt)
+        user = job.owner.username
+        script = batch_script(ticket, outgoing.submission, job.payload, self.environment.failover)
+        options = sbatch_options(request_for(ticket, outgoing.submission, outgoing.account))
+        try:
+            scheduler_id = self.scheduler.submit(
+                user,
+                placement.pk,
+                script,
+                spooler=ticket.spooler,
+                control=ticket.control_path,
+                options=options,
+                files=outgoing.files,
+            )
+        except SubmissionRefused as refusal:
+            return self._look_up_refused(outgoing, str(refusal))
+        except (ClusterUnreachable, ClusterRefused) as problem:
+            return Answered(outgoing, PlacementState.NOT_SENT, message=str(problem))
+        except AnswerLost as problem:
+            return Answered(outgoing, PlacementState.DOUBT, message=str(problem))
+        return Answered(outgoing, PlacementState.SUBMITTED, scheduler_id)
+
+    def _look_up_refused(self, outgoing: Outgoing, words: str) -> Answered:
+        """A no counts once a look-up finds nothing: the scheduler may have taken it all the same."""
+        try:
+            found = self.scheduler.look_up(outgoing.job.owner.username, outgoing.placement.pk)
+        except DoorError as problem:
+            return Answered(outgoing, PlacementState.DOUBT, message=f"{words} ({problem})")
+        if found:
+            return Answered(outgoing, PlacementState.SUBMITTED, found[0].scheduler_id, found=found)
+        return Answered(outgoing, PlacementState.REFUSED, message=words)
+
+    def _record(self, answers: Sequence[Answered]) -> None:
+        """Write down what was answered, in one transaction. Placements and jobs change by compare-and-swap."""
+        if not answers:
+            return
+        number = Cluster.objects.values_list("poll_number", flat=True).get(name=self.cluster)
+        refused = []
+        with transaction.atomic():
+            submitted = []
+            for answer in answers:
+                if not self._record_placement(answer, number):
+                    continue
+                match answer.state:
+                    case PlacementState.SUBMITTED:
+                        submitted.append(answer.outgoing.job.pk)
+                    case PlacementState.NOT_SENT:
+                        self._try_later(answer)
+                    case PlacementState.REFUSED:
+                        refused.append(answer.outgoing.job)
+            self._show_pending(submitted)
+        for job in Job.objects.select_related("owner").filter(pk__in=[job.pk for job in refused]):
+            # Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the
+            # next poll: the person may still be waiting for the page.
+            self.settle_refused(job)
+
+    def _record_placement(self, answer: Answered, number: int) -> bool:
+        placement = answer.outgoing.placement
+        log.info("placement", placement=str(placement.pk), job=str(placement.job_id), state=answer.state.value)
+        if answer.found:
+            return change(placement, {**as_fields(answer.found), "poll_number": number})
+        fields = {
+            "state": answer.state,
+            "scheduler_id": answer.scheduler_id,
+            "message": answer.message,
+            "poll_number": number,
+            "misses": 0,
+            "state_since": timezone.now(),
+        }
+        if answer.state == PlacementState.SUBMITTED:
+            # An answer with an id is good at any time: also after a poll that gave the placement up for slow.
+            open_states = (PlacementState.SUBMITTING, PlacementState.DOUBT, PlacementState.LOST)
+            rows = Placement.objects.filter(pk=placement.pk, state__in=open_states)
+            return bool(rows.update(phase=Phase.WAITING, **fields))
+        return bool(Placement.objects.filter(pk=placement.pk, state=PlacementState.SUBMITTING).update(**fields))
+
+    def _show_pending(self, ids: Sequence[uuid.UUID]) -> None:
+        rows = Job.objects.filter(pk__in=ids, state=JobState.ACCEPTED)
+        shown = list(rows.select_for_update().values_list("pk", "owner"))
+        rows.update(state=JobState.PENDING, state_since=timezone.now(), reason="", cluster=self.cluster)
+        data = {"from": JobState.ACCEPTED, "state": JobState.PENDING, "reason": "", "cluster": self.cluster}
+        Event.objects.bulk_create(Event(owner_id=owner, job_id=pk, kind="job.state", data=data) for pk, owner in shown)
+
+    def _try_later(self, answer: Answered) -> None:
+        """Nothing was sent: it may go again without looking up, here or elsewhere, after a while."""
+        job = answer.outgoing.job
+        rows = Job.objects.filter(pk=job.pk, place_wanted=None, cancel_wanted_at=None).exclude(state__in=FINAL_STATES)
+        rows.update(
+            place_wanted=answer.outgoing.placement.attempt,
+            place_tasks=answer.outgoing.placement.array if job.array != answer.outgoing.placement.array else "",
+            next_try_at=timezone.now() + back_off(job.tries + 1),
+            tries=job.tries + 1,
+        )
+        if job.state == JobState.ACCEPTED:
+            change_job(job, {"reason": f"{answer.message}; it is tried again"})
+
+
+def _array(job: Job, tasks: str) -> str:
+    """Which array tasks go out: all, or those that want it; never more at a time than the job said."""
+    if not job.array or not tasks:
+        return job.array
+    _, percent, most = job.array.partition("%")
+    return f"{tasks}{percent}{most}"

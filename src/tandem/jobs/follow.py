@@ -1,0 +1,245 @@
+"""The follow loop of one cluster: what a poll saw, and what lies in control directories, becomes what jobs are.
+
+A pass, after each poll:
+
+1. The picture is applied to the cluster's placements (placements.py). Those missed twice are looked up, then LOST.
+2. The jobs that something may have happened to are chosen; most, that just wait or run, are left alone.
+3. Their control directories are read as their owners: one round trip for each of them.
+4. Each job is judged (cases.py, verdict.py), its claims closed where that is needed first, and settled (settle.py).
+5. What people or the protocol want of the scheduler is asked of it: cancel, hold, release, requeue.
+
+Each of it can be done by two workers at once, or be cut off anywhere, and be done again.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from django.db import DatabaseError
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from tandem.clusters.errors import DoorError
+from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
+from tandem.environment import Environment
+from tandem.jobs.cases import Circumstances, JobCase
+from tandem.jobs.clock import database_now
+from tandem.jobs.control import JOBS_PER_CALL, Door, Reading, read_controls, seal
+from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
+from tandem.jobs.routing import Candidate, candidates, eligible
+from tandem.jobs.settle import settle, show_silence, show_unread
+from tandem.jobs.submission import Submission
+from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
+
+log = structlog.get_logger()
+
+ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
+SWEEP = 20
+SLOW_SWEEP_EVERY = 15
+READERS = 4
+
+
+class LookingUp(Scheduler, Protocol):
+    """A scheduler, as much of it as following needs."""
+
+    def look_up(self, user: str, placement: uuid.UUID, since: datetime | None = None) -> Sequence[SchedulerJob]: ...
+
+
+def caretaker_of(cluster: str, answering: Sequence[str]) -> str | None:
+    """Through whose door the control directories of a cluster's jobs are read: its own, else the first that answers."""
+    return cluster if cluster in answering else next(iter(answering), None)
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows the jobs of one cluster, and those of silent ones that it cares for."""
+
+    cluster: str
+    door: Door
+    scheduler_of: Callable[[str], LookingUp]
+    environment: Environment
+    ask_history_since: datetime | None = None
+    _pass: int = 0
+    _swept: uuid.UUID = field(default=uuid.UUID(int=0))
+
+    def step(self, picture: ClusterPicture | None) -> None:
+        """One pass, with what the poll before it saw; None: the cluster did not answer it."""
+        self._pass += 1
+        applied = Applied()
+        if picture is not None:
+            found = apply_picture(self.cluster, picture)
+            if found is None:
+                return
+            applied = found
+            self.ask_history_since = applied.unseen_since
+            applied.changed |= self._look_up_missing(applied.missing)
+        answering = _answering()
+        if self.cluster not in answering:
+            self._show_silence()
+            return
+        if picture is None:
+            return
+        jobs = self._choose(applied, answering)
+        self.follow_jobs(jobs, applied, answering)
+        cancel_leftovers(self.cluster, self.scheduler_of(self.cluster))
+
+    def _show_silence(self) -> None:
+        last = Cluster.objects.filter(name=self.cluster).values_list("last_answer_at", flat=True).first()
+        show_silence(self.cluster, f" since {last:%H:%M:%S} UTC" if last else "")
+
+    def _look_up_missing(self, missing: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+        """Ask once more, precisely, before a placement counts as lost. No answer: it stays what it is."""
+        changed = set()
+        for placement in Placement.objects.select_related("job__owner").filter(pk__in=list(missing)):
+            try:
+                found = self.scheduler_of(self.cluster).look_up(
+                    placement.job.owner.username, placement.pk, look_up_from(placement)
+                )
+            except DoorError as problem:
+                log.info("a missing placement could not be looked up", placement=str(placement.pk), error=str(problem))
+                continue
+            if mark_lost(placement, found):
+                changed.add(placement.job_id)
+        return changed
+
+    def _choose(self, applied: Applied, answering: Sequence[str]) -> list[Job]:
+        """The jobs to look at in this pass: those that something happened to, or may have; and a few in turn."""
+        names = set(Cluster.objects.values_list("name", flat=True)) | {self.cluster}
+        mine = {name for name in names if caretaker_of(name, answering) == self.cluster}
+        if caretaker_of("", answering) == self.cluster:
+            mine.add("")
+        jobs = Job.objects.select_related("owner").filter(cluster__in=mine)
+        going_on = jobs.exclude(state__in=FINAL_STATES)
+        own = Placement.objects.filter(job=OuterRef("pk"))
+        over = own.filter(state__in=(PlacementState.DOUBT, PlacementState.LOST, PlacementState.ENDED, "REFUSED"))
+        started = own.filter(state=PlacementState.SUBMITTED, phase__in=(Phase.RUNNING, Phase.SUSPENDED))
+        unexplained = Q(Exists(over), place_wanted=None) | Q(Exists(started), state__in=(JobState.ACCEPTED, "PENDING"))
+        watched = Q(restartable=True) | ~Q(array="")
+        wished = Q(cancel_wanted_at__isnull=False) | Q(requeue_wanted_at__isnull=False) | Q(hold_wanted=True)
+        held = Q(Exists(own.filter(held=True)))
+        running = (JobState.RUNNING, JobState.SUSPENDED)
+        chosen = {
+            job.pk: job
+            for job in going_on.filter(
+                Q(state=JobState.UNKNOWN) | unexplained | wished | held | (watched & Q(state__in=running))
+            )
+        }
+        changed = list(applied.changed - chosen.keys())
+        for start in range(0, len(changed), 500):
+            chosen |= {job.pk: job for job in going_on.filter(pk__in=changed[start : start + 500])}
+        sweep = list(going_on.filter(pk__gt=self._swept).order_by("pk")[:SWEEP])
+        self._swept = sweep[-1].pk if len(sweep) == SWEEP else uuid.UUID(int=0)
+        chosen |= {job.pk: job for job in sweep}
+        if self._pass % SLOW_SWEEP_EVERY == 0:
+            chosen |= {job.pk: job for job in jobs.filter(correctable_until__gt=timezone.now())}
+        return list(chosen.values())
+
+    def follow_now(self, job: Job) -> None:
+        """Judge one job at once, outside a pass."""
+        self.follow_jobs([job], Applied(), _answering())
+
+    def follow_jobs(self, jobs: Sequence[Job], applied: Applied, answering: Sequence[str]) -> None:
+        """Read, judge and settle these jobs."""
+        if not jobs:
+            return
+        around = Circumstances(answering, applied.observed, self.environment.failover, database_now())
+        cases = _cases(jobs, around, self.environment)
+        readings = self._read(cases)
+        for case in cases:
+            try:
+                self._follow_one(case, readings.get(case.job.pk))
+            except DatabaseError:
+                raise
+            except Exception:  # one job that cannot be judged must not keep all others from being
+                log.exception("a job could not be followed", job=str(case.job.pk))
+
+    def _follow_one(self, case: JobCase, reading: Reading | None) -> None:
+        if reading is not None:
+            case.reading = reading
+            self._judge(case)
+        else:
+            show_unread(case)
+        carry_out_wishes(case, self.scheduler_of)
+
+    def _read(self, cases: Sequence[JobCase]) -> dict[uuid.UUID, Reading]:
+        """Control directories by job, a round trip for each owner and so many jobs, a few owners at a time."""
+        by_owner: dict[int, list[JobCase]] = defaultdict(list)
+        for case in cases:
+            by_owner[case.job.owner_id].append(case)
+        calls = [
+            [(case.job, () if case.job.is_final else _known(case)) for case in group[start : start + JOBS_PER_CALL]]
+            for group in by_owner.values()
+            for start in range(0, len(group), JOBS_PER_CALL)
+        ]
+        readings: dict[uuid.UUID, Reading] = {}
+        with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix=f"read-{self.cluster}") as pool:
+            for found in pool.map(self._read_some, calls):
+                readings |= found
+        return readings
+
+    def _read_some(self, jobs: list[tuple[Job, Iterable[int]]]) -> dict[uuid.UUID, Reading]:
+        # Runs beside others, on a thread of the pool: no database here.
+        try:
+            return read_controls(self.door, self.cluster, jobs)
+        except DoorError as problem:
+            log.info("control directories could not be read", owner=jobs[0][0].owner.username, error=str(problem))
+            return {}
+
+    def _judge(self, case: JobCase) -> None:
+        """Judge a job that was read: adopt, judge, seal, judge again with what the seal found, write down."""
+        if case.adopt_unknown_runs():
+            case.placements = list(Placement.objects.filter(job=case.job).order_by("created_at"))
+        case.judge()
+        wanted = case.seals_wanted()
+        for why, numbers in wanted.items():
+            try:
+                case.sealed(seal(self.door, self.cluster, case.job, why, numbers))
+            except DoorError as problem:
+                log.info("claims could not be closed", job=str(case.job.pk), error=str(problem))
+        if wanted:
+            case.judge()
+        settle(case)
+
+
+def _answering() -> list[str]:
+    return list(Cluster.objects.filter(state__in=ANSWERING).order_by("name").values_list("name", flat=True))
+
+
+def _known(case: JobCase) -> list[int]:
+    return [index for index, task in case.tasks.items() if task.state in FINAL_STATES]
+
+
+def _cases(jobs: Sequence[Job], around: Circumstances, environment: Environment) -> list[JobCase]:
+    """What the database knows of these jobs: two queries for each few hundred."""
+    cases = []
+    clusters = candidates()
+    for start in range(0, len(jobs), 500):
+        some = jobs[start : start + 500]
+        placements: dict[uuid.UUID, list[Placement]] = defaultdict(list)
+        for placement in Placement.objects.filter(job__in=[job.pk for job in some]).order_by("created_at"):
+            placements[placement.job_id].append(placement)
+        tasks: dict[uuid.UUID, dict[int, Task]] = defaultdict(dict)
+        for task in Task.objects.filter(job__in=[job.pk for job in some]):
+            tasks[task.job_id][task.index] = task
+        for job in some:
+            left = _clusters_left(job, placements[job.pk], clusters, environment)
+            cases.append(JobCase(job, placements[job.pk], tasks[job.pk], {}, around, left))
+    return cases
+
+
+def _clusters_left(
+    job: Job, placements: Sequence[Placement], clusters: Sequence[Candidate], environment: Environment
+) -> bool:
+    """Whether some cluster that is up and did not refuse the job could still have it."""
+    refused = {placement.cluster for placement in placements if placement.state == PlacementState.REFUSED}
+    if not refused:
+        return True
+    submission = Submission.model_validate(job.submission)
+    return any(cluster.is_up for cluster in eligible(job, submission, clusters, environment, refused))

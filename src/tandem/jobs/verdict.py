@@ -1,0 +1,251 @@
+"""What is true of a task, from what lies in its control directory and what its cluster shows. Pure: it does nothing.
+
+The state comes from the run that holds the current claim, never from just any of the scheduler's jobs: one task may
+have been handed over twice, and only the claim says which run is it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tandem.clusters.scheduler import Ending, Phase
+from tandem.environment import Failover
+from tandem.jobs.control import Claim, Result, TaskReading
+from tandem.jobs.models import LIVE_PLACEMENTS, JobState, PlacementState
+
+# Exit codes by which the wrapper says that it did not run, or ended, the payload: no evidence of how that went.
+SUPERSEDED, NOCLAIM, FENCED = 113, 114, 115
+WRAPPER_CODES = frozenset({SUPERSEDED, NOCLAIM, FENCED})
+STARTS_GIVEN_UP_AFTER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementView:
+    """A placement as last known, or one array task of it. `answers`: its cluster does, at this moment."""
+
+    state: PlacementState
+    cluster: str
+    answers: bool
+    phase: Phase | None = None
+    ending: Ending | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    scheduler_words: str = ""
+    cancel_sent: bool = False
+    seconds_in_state: float = 0.0
+    attempt: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE_PLACEMENTS
+
+    @property
+    def is_gone(self) -> bool:
+        """Its cluster says that it is over, or does not know it any more."""
+        return self.answers and self.state in (PlacementState.ENDED, PlacementState.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a task is, and what has to be done before that may be said (`seal`) or because of it."""
+
+    state: JobState
+    reason: str = ""
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seal: str = ""
+    place_attempt: int | None = None
+    was_cancelled_outside: bool = False
+    is_interrupted: bool = False
+
+
+def judge_claimed(
+    reading: TaskReading,
+    owner: PlacementView,
+    still_for: float,
+    times: Failover,
+    *,
+    restartable: bool = False,
+    cancel_wanted: bool = False,
+    successor_waits: bool = False,
+) -> Verdict:
+    """The verdict on a task that a run claimed.
+
+    `still_for` is for how many seconds its heartbeat was watched without a change; `successor_waits` says that a
+    placement for the next attempt is out already.
+    """
+    run = reading.run
+    assert run is not None  # noqa: S101
+    if result := reading.result:
+        return _by_result(result, owner, cancel_wanted)
+    if reading.is_closed or cancel_wanted:
+        return _stopped(reading, owner, still_for, times, cancel_wanted)
+    if still_for >= times.self_fence and (verdict := _by_ending(owner)):
+        return verdict
+    if still_for >= times.take_over:
+        if restartable and owner.phase != Phase.SUSPENDED:
+            return _interrupted_restartable(run, owner, successor_waits)
+        if not restartable and owner.is_gone:
+            words = f"interrupted: {owner.cluster} no longer has it, and it left no result"
+            return Verdict(JobState.FAILED, words, seal="interrupted", is_interrupted=True)
+    return _alive(owner)
+
+
+def _by_result(result: Result, owner: PlacementView, cancel_wanted: bool) -> Verdict:
+    """A result is what happened. Only who sent the signal that ended it, the scheduler knows better."""
+    state = JobState.COMPLETED if result.code == 0 else JobState.FAILED
+    reason = "" if result.code == 0 else _exit_words(result.code, result.words)
+    if result.signal == "TERM":
+        if owner.is_live and owner.answers and not cancel_wanted:
+            return Verdict(JobState.RUNNING, "it was told to end; waiting for the cluster to say why")
+        if owner.ending == Ending.TIMEOUT:
+            state, reason = JobState.TIMEOUT, "it reached its time limit"
+        elif result.code != 0 and (cancel_wanted or owner.ending == Ending.CANCELLED):
+            state, reason = JobState.CANCELLED, "" if cancel_wanted else f"cancelled on {owner.cluster}"
+    return Verdict(
+        state,
+        reason,
+        result.code,
+        datetime.fromtimestamp(result.start, UTC),
+        datetime.fromtimestamp(result.end, UTC),
+        seal="ended",
+    )
+
+
+def _exit_words(code: int, words: str) -> str:
+    head = f"exit code {code}" if code <= 128 or code > 192 else f"ended by signal {code - 128}"
+    return f"{head}: {words}" if words else head
+
+
+def _stopped(
+    reading: TaskReading, owner: PlacementView, still_for: float, times: Failover, cancel_wanted: bool
+) -> Verdict:
+    """Closed over a run's head: it ends itself, and is ended by the scheduler. Until it surely is, it runs."""
+    if not reading.is_closed:
+        return replace(_alive(owner), seal="cancel")
+    if not owner.is_gone or still_for < times.self_fence:
+        return _alive(owner)
+    highest = reading.highest
+    if cancel_wanted or (highest and highest.why == "cancel"):
+        return Verdict(JobState.CANCELLED)
+    if verdict := _by_ending(owner):
+        return verdict
+    words = f"interrupted: {owner.cluster} no longer has it, and it left no result"
+    return Verdict(JobState.FAILED, words, is_interrupted=True)
+
+
+def _by_ending(owner: PlacementView) -> Verdict | None:
+    """What the scheduler says of a run that left no result: good enough where it tells of the run itself."""
+    if owner.state != PlacementState.ENDED or not owner.answers or owner.exit_code in WRAPPER_CODES:
+        return None
+    code = owner.exit_code
+    match owner.ending:
+        case Ending.COMPLETED:
+            return Verdict(JobState.COMPLETED, exit_code=code, seal="ended")
+        case Ending.TIMEOUT:
+            return Verdict(JobState.TIMEOUT, "it reached its time limit", code, seal="ended")
+        case Ending.CANCELLED:
+            return Verdict(JobState.CANCELLED, f"cancelled on {owner.cluster}", code, seal="ended")
+        case Ending.FAILED:
+            how = f"ended by signal {owner.signal}" if owner.signal else f"exit code {code}"
+            words = ", ".join(filter(None, [how, owner.scheduler_words]))
+            return Verdict(JobState.FAILED, words, code, seal="ended")
+    return None
+
+
+def _interrupted_restartable(run: Claim, owner: PlacementView, successor_waits: bool) -> Verdict:
+    """Silent for as long as a successor waits anyway. The successor's wrapper watches for itself before it starts."""
+    known = owner.is_gone or (owner.answers and owner.phase == Phase.WAITING)
+    state = JobState.PENDING if known else JobState.UNKNOWN
+    words = f"attempt {run.number} on {owner.cluster} is silent; it starts again"
+    return Verdict(state, words, place_attempt=None if successor_waits else run.number + 1)
+
+
+def _alive(owner: PlacementView) -> Verdict:
+    if not owner.answers:
+        return Verdict(JobState.UNKNOWN, f"{owner.cluster} does not answer")
+    if owner.state == PlacementState.LOST:
+        return Verdict(JobState.UNKNOWN, f"{owner.cluster} does not know it any more; watching its heartbeat")
+    if owner.phase == Phase.SUSPENDED:
+        return Verdict(JobState.SUSPENDED)
+    if owner.phase == Phase.WAITING and owner.state == PlacementState.SUBMITTED:
+        return Verdict(JobState.PENDING, f"{owner.cluster} starts it again")
+    if owner.state == PlacementState.ENDED:
+        return Verdict(JobState.RUNNING, f"{owner.cluster} says it ended; waiting for its result")
+    return Verdict(JobState.RUNNING)
+
+
+def judge_unclaimed(
+    reading: TaskReading | None,
+    placements: Sequence[PlacementView],
+    times: Failover,
+    *,
+    cancel_wanted: bool = False,
+    other_clusters_left: bool = False,
+    refusal: str = "",
+) -> Verdict:
+    """The verdict on a task that no run claimed; `other_clusters_left`: one that did not refuse it could have it."""
+    highest = reading.highest if reading else None
+    if highest is not None:
+        return _never_ran(highest.why, refusal)
+    if cancel_wanted:
+        return Verdict(JobState.CANCELLED, seal="cancel")
+    live = [placement for placement in placements if placement.is_live]
+    if any(placement.answers for placement in live):
+        return Verdict(JobState.PENDING)
+    if live:
+        return Verdict(JobState.UNKNOWN, f"{live[-1].cluster} does not answer")
+    if not placements:
+        return Verdict(JobState.ACCEPTED)
+    return _place_again(placements, times, other_clusters_left, refusal)
+
+
+def _never_ran(why: str, refusal: str) -> Verdict:
+    match why:
+        case "cancel":
+            return Verdict(JobState.CANCELLED)
+        case "refused":
+            return Verdict(JobState.FAILED, refusal or "no cluster would take it")
+        case "no-start":
+            return Verdict(JobState.FAILED, refusal or "it ended before it started, again and again")
+    return Verdict(JobState.FAILED, f"its control directory was closed by somebody else ({why})")
+
+
+def _place_again(
+    placements: Sequence[PlacementView], times: Failover, other_clusters_left: bool, refusal: str
+) -> Verdict:
+    """None is live and none ran: it goes out again, unless that can only come to nothing."""
+    ended = [placement for placement in placements if placement.state == PlacementState.ENDED]
+    if any(placement.ending == Ending.CANCELLED and not placement.cancel_sent for placement in ended):
+        return Verdict(JobState.PENDING, was_cancelled_outside=True)
+    last = placements[-1]
+    if last.state == PlacementState.REFUSED and not other_clusters_left:
+        return Verdict(JobState.FAILED, refusal, seal="refused")
+    if len(ended) >= STARTS_GIVEN_UP_AFTER:
+        words = f"it ended {len(ended)} times before it could start, the last time on {last.cluster}"
+        return Verdict(JobState.FAILED, ": ".join(filter(None, [words, last.scheduler_words])), seal="no-start")
+    saw_too_early = last.state == PlacementState.ENDED and last.exit_code != NOCLAIM
+    if saw_too_early and last.seconds_in_state < times.visibility:
+        return Verdict(JobState.PENDING, f"{last.cluster} says it ended; looking for what it left")
+    words = {
+        PlacementState.LOST: f"{last.cluster} forgot it; it goes out again",
+        PlacementState.ENDED: f"it could not start on {last.cluster}; it goes out again",
+    }.get(last.state, "it goes out again")
+    return Verdict(JobState.ACCEPTED, words, place_attempt=0)
+
+
+def merge(states: Sequence[JobState]) -> JobState:
+    """An array's state from its tasks': what is still going on counts before what is over, bad before good."""
+    order = [
+        JobState.RUNNING,
+        JobState.UNKNOWN,
+        JobState.SUSPENDED,
+        JobState.PENDING,
+        JobState.ACCEPTED,
+        JobState.FAILED,
+        JobState.TIMEOUT,
+        JobState.CANCELLED,
+    ]
+    present = set(states)
+    return next((state for state in order if state in present), JobState.COMPLETED)

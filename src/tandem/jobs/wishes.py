@@ -1,0 +1,100 @@
+"""What people, and the protocol itself, want of the scheduler: asked of it at each pass until it is so.
+
+An administrator's wish is asked for as that administrator: that he may do it is for the scheduler to say, not for us.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from django.db.models import F, Q
+from django.utils import timezone
+
+from tandem.clusters.errors import DoorError
+from tandem.clusters.scheduler import Phase
+from tandem.jobs.cases import JobCase
+from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
+
+log = structlog.get_logger()
+
+
+class Scheduler(Protocol):
+    """As much of a scheduler as is needed here. Placements are found by (owner, id), never by the scheduler's id."""
+
+    def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
+    def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
+    def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
+    def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
+
+
+def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) -> None:
+    """Ask the schedulers for what is wanted of a job's placements; what fails is asked for again at the next pass."""
+    job, owner = case.job, case.job.owner.username
+    live = [
+        placement
+        for placement in case.placements
+        if placement.state == PlacementState.SUBMITTED and placement.cluster in case.around.answering
+    ]
+    if job.cancel_wanted_at is not None:
+        by = job.cancel_wanted_by.username if job.cancel_wanted_by else owner
+        for placement in live:
+            cancel(placement, scheduler_of(placement.cluster), by, owner)
+        return
+    for placement in case.losers():
+        if placement in live:
+            cancel(placement, scheduler_of(placement.cluster), owner, owner)
+    for placement in live:
+        scheduler = scheduler_of(placement.cluster)
+        if placement.phase == Phase.WAITING and job.hold_wanted != placement.held:
+            verb = scheduler.hold if job.hold_wanted else scheduler.release
+            if _ask(verb, placement, job):
+                Placement.objects.filter(pk=placement.pk).update(held=job.hold_wanted)
+    if job.requeue_wanted_at is not None:
+        _requeue(case, live, scheduler_of)
+
+
+def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str], Scheduler]) -> None:
+    job = case.job
+    running = [placement for placement in live if placement.phase == Phase.RUNNING]
+    asked = [_ask(scheduler_of(placement.cluster).requeue, placement, job) for placement in running]
+    if all(asked):
+        Job.objects.filter(pk=job.pk, requeue_wanted_at=job.requeue_wanted_at).update(requeue_wanted_at=None)
+
+
+def cancel(placement: Placement, scheduler: Scheduler, by: str, owner: str) -> None:
+    """Have the scheduler end a placement's jobs. That it was us who asked is noted first: its end is then no news."""
+    if placement.cancel_sent_at is None:
+        Placement.objects.filter(pk=placement.pk, cancel_sent_at=None).update(cancel_sent_at=timezone.now())
+    try:
+        scheduler.cancel(by, placement.pk, None if by == owner else owner)
+    except DoorError as problem:
+        log.info("a placement could not be cancelled", placement=str(placement.pk), error=str(problem))
+
+
+def _ask(verb: Callable[[str, uuid.UUID, str | None], None], placement: Placement, job: Job) -> bool:
+    owner = job.owner.username
+    by = job.asked_by.username if job.asked_by else owner
+    try:
+        verb(by, placement.pk, None if by == owner else owner)
+    except DoorError as problem:
+        log.info("the scheduler did not do as asked", placement=str(placement.pk), error=str(problem))
+        return False
+    return True
+
+
+def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:
+    """End what a cluster still has of jobs that are over: placements that lost, or that it had while it was silent.
+
+    The run that a job's result is of ends by itself; a restartable job's others find their claims closed.
+    """
+    owns = Q(pk__in=Task.objects.filter(job=F("job_id")).values("owner"))
+    leftovers = (
+        Placement.objects.select_related("job__owner", "job__cancel_wanted_by")
+        .filter(cluster=cluster, state=PlacementState.SUBMITTED, job__state__in=FINAL_STATES)
+        .filter(Q(job__state=JobState.CANCELLED) | (~owns & Q(job__restartable=False)))
+    )
+    for placement in leftovers[:100]:
+        owner = placement.job.owner.username
+        wanted_by = placement.job.cancel_wanted_by
+        cancel(placement, scheduler, wanted_by.username if wanted_by else owner, owner)
