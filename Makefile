@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help packages lint test bundle docs
+.PHONY: help packages lint test bench bundle docs
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -38,6 +38,9 @@ lint: $(VENV)/.ready ## style and types
 
 test: $(VENV)/.ready $(BUNDLE) ## every test, with all the set-up that they need
 	@echo "== tests"; $(PY) -m pytest
+
+bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/results.md
+	@$(PY) -m bench
 
 docs: $(VENV)/.ready ## the reference pages that are made from the code
 	@$(PY) docs/make_reference.py

@@ -1,0 +1,86 @@
+"""`make bench`: measure, and write `bench/results.md`."""
+
+import argparse
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.bringing_up import bringing_up
+from bench.lab import laboratory
+from bench.measure import Row
+from bench.polling import polling
+from bench.submitting import sustained, until_durable
+from tandem import __version__
+
+RESULTS = Path(__file__).parent / "results.md"
+PARTS = ("up", "durable", "sustained", "polling")
+
+
+def main() -> None:
+    """Run the parts that are wanted, all unless told otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all unless given")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts")
+    parser.add_argument("--count", type=int, default=200, help="submissions per run")
+    wanted = parser.parse_args()
+    parts = wanted.parts or PARTS
+    rows: list[Row] = []
+    with laboratory() as lab:
+        if "up" in parts:
+            rows += said(bringing_up(lab, wanted.rounds))
+        else:
+            lab.up()
+        token = lab.sign_in()
+        if "durable" in parts:
+            rows += said(until_durable(lab, token, wanted.rounds, wanted.count))
+        if "sustained" in parts:
+            rows += said(sustained(lab, token, wanted.rounds, wanted.count))
+        if "polling" in parts:
+            rows += said(polling(lab, (10, 1000)))
+    if not wanted.parts:
+        RESULTS.write_text(page(rows, wanted.rounds))
+        print(f"written to {RESULTS}")
+
+
+def said(rows: list[Row]) -> list[Row]:
+    """The same rows, printed."""
+    for row in rows:
+        print(row.line(), flush=True)
+    return rows
+
+
+def page(rows: list[Row], rounds: int) -> str:
+    """The results as a page."""
+    return "\n".join(
+        [
+            "# Benchmarks",
+            "",
+            f"Tandem {__version__}, {datetime.now(UTC):%Y-%m-%d}, on {machine()}. "
+            f"Medians of {rounds} runs; both sides of a line run on this machine in turns. Made by `make bench`.",
+            "",
+            "| what | Tandem | beside | ratio | target |",
+            "|---|---|---|---|---|",
+            *(row.line() for row in rows),
+            "",
+            "The portal is reached through the load balancer and TLS, on a connection that is kept; MariaDB makes "
+            "every commit durable (`innodb_flush_log_at_trx_commit=1`). Jobs wait for an hour (`--begin`), so that starting "
+            "them is not measured. Everything shares the machine: client, load balancer, portal nodes, database and "
+            "both clusters.",
+            "",
+        ]
+    )
+
+
+def machine() -> str:
+    """What this was measured on, without its name."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} × {model[1] if model else platform.machine()}, {memory:.0f} GiB, Linux {platform.release()}"
+    )
+
+
+if __name__ == "__main__":
+    main()

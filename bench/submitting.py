@@ -1,0 +1,97 @@
+"""Submitting: one job until it is durable, and many until Slurm has them; beside `sbatch` itself, on the same machine.
+
+The jobs wait for an hour, here as there, so that starting them is not measured too. Both sides take turns, so that
+what else the machine does falls on both.
+"""
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from bench.inside import CLEAR, SBATCH_ALONE, SBATCH_PARALLEL
+from bench.lab import Lab, Requests
+from bench.measure import Row, each, median, milliseconds, timed
+
+AT_A_TIME = 4
+PATIENCE = 300.0
+
+
+def submission(lab: Lab, project: str) -> dict[str, object]:
+    """A job that waits."""
+    return {
+        "executable": "/bin/true",
+        "project": project,
+        "cluster": lab.cluster,
+        "additional_options": "--begin=now+1hour",
+    }
+
+
+def until_durable(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
+    """The API's answer to a submission, beside one `sbatch` process."""
+    api: list[list[float]] = []
+    raw: list[list[float]] = []
+    with Requests(lab, token) as portal:
+        body = submission(lab, "alone")
+        each(20, lambda: portal("POST", "/jobs", body))
+        for _ in range(rounds):
+            settle(lab, token, "alone")
+            raw.append(lab.on_head(SBATCH_ALONE, str(count)))
+            api.append(each(count, lambda: portal("POST", "/jobs", body)))
+    settle(lab, token, "alone")
+    lab.on_head(CLEAR)
+    ours, theirs = median([median(times) for times in api]), median([median(times) for times in raw])
+    return [
+        Row(
+            "API: submission until durable, beside one `sbatch` process",
+            milliseconds([seconds for times in api for seconds in times]),
+            milliseconds([seconds for times in raw for seconds in times]),
+            ours / theirs,
+            "≤ 1.00",
+        )
+    ]
+
+
+def sustained(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
+    """Many jobs through the API until Slurm has all of them, beside as many `sbatch`, four at a time."""
+    ours, theirs = [], []
+    for _ in range(rounds):
+        lab.on_head(CLEAR)
+        theirs.append(count / float(lab.on_head(SBATCH_PARALLEL, str(count), str(AT_A_TIME))))
+        lab.on_head(CLEAR)
+        ours.append(count / into_slurm(lab, token, count))
+    lab.on_head(CLEAR)
+    return [
+        Row(
+            f"{count} submissions into Slurm, {AT_A_TIME} at a time, beside raw `sbatch`",
+            f"{median(ours):.0f}/s",
+            f"{median(theirs):.0f}/s",
+            median(ours) / median(theirs),
+            "≥ 0.70",
+        )
+    ]
+
+
+def into_slurm(lab: Lab, token: str, count: int) -> float:
+    """Seconds from the first request until Slurm has acknowledged the last job."""
+    project = f"many-{uuid.uuid4().hex[:8]}"
+    body = submission(lab, project)
+
+    def some(number: int) -> None:
+        with Requests(lab, token) as portal:
+            for _ in range(number):
+                portal("POST", "/jobs", body)
+
+    with timed() as watch, ThreadPoolExecutor(AT_A_TIME) as several:
+        list(several.map(some, [count // AT_A_TIME] * AT_A_TIME))
+        settle(lab, token, project)
+    return watch.seconds
+
+
+def settle(lab: Lab, token: str, project: str) -> None:
+    """Wait until no job of the project waits for a cluster."""
+    until = time.monotonic() + PATIENCE
+    with Requests(lab, token) as portal:
+        while portal("GET", f"/jobs?project={project}&state=ACCEPTED&page_size=1")["results"]:
+            if time.monotonic() > until:
+                raise SystemExit(f"jobs are still not on a cluster after {PATIENCE:.0f} s")
+            time.sleep(0.05)
