@@ -122,7 +122,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; one's sign-ins in other browsers end."""
-    person = Person.objects.get(pk=request.user.pk)
+    person = Person.objects.get(pk=cast(Person, request.user).pk)
     form = ChangePasswordForm(request.POST, person=person)
     if not form.is_valid():
         return _account_page(request, password_form=form)

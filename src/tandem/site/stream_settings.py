@@ -11,4 +11,4 @@ MIDDLEWARE = [
     "tandem.site.middleware.RequestLogMiddleware",
     "tandem.site.middleware.SecurityHeadersMiddleware",
 ]
-ROOT_URLCONF = "tandem.jobs.streams"
+ROOT_URLCONF = "tandem.site.stream_urls"

@@ -1,4 +1,4 @@
-"""Every address of the portal."""
+"""Every address of the portal but the streams, which another process serves (see `stream_urls`)."""
 
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -15,7 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tandem.accounts.urls")),
     path("", include("tandem.applications.urls")),
     path("", include("tandem.jobs.urls")),
-    path("", include("tandem.jobs.streams")),
 ]
 handler400 = "tandem.site.errors.bad_request"
 handler403 = "tandem.site.errors.forbidden"

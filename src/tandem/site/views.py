@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
 from tandem.clusters.models import Cluster, ClusterState
+from tandem.jobs.event_reader import newest_event_id
 from tandem.jobs.models import FINAL_STATES, Job
 
 # A watcher polls every few seconds: an answer older than this is shown as old, whatever the state says.
@@ -51,9 +53,14 @@ def cluster_pills(request: HttpRequest) -> HttpResponse:
 
 def home(request: HttpRequest) -> HttpResponse:
     """What is running and waiting, what ended lately, and for a newcomer the first step."""
+    # Before the jobs are read, so that what changes meanwhile is told.
+    since = newest_event_id()
     mine = Job.objects.filter(owner=request.user.pk)
     context = {
         "active": mine.exclude(state__in=FINAL_STATES).order_by("-created_at")[:SHOWN_ON_HOME],
         "ended": mine.filter(state__in=FINAL_STATES).order_by("-ended_at", "-created_at")[:SHOWN_ON_HOME],
     }
-    return render(request, "site/home.html", context)
+    if request.headers.get("HX-Request"):
+        return render(request, "site/home_lists.html", context)
+    events = f"{reverse('events', urlconf='tandem.site.stream_urls')}?since={since}"
+    return render(request, "site/home.html", {**context, "events": events})

@@ -1,5 +1,7 @@
 """Tags for every template, without `{% load %}`: icons, the bundle's files, state badges, times, things to copy."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -86,17 +88,18 @@ def state_badge(job: Any) -> SafeString:
 def in_words(seconds: float) -> str:
     """A time span from now, as short as it can be said. `frontend/src/ago.ts` says the same."""
     if seconds < 0:
-        return "in " + _span(-seconds)
+        return "in " + _span(-seconds, math.ceil)
     if seconds < 1:
         return "now"
     return _span(seconds) + " ago"
 
 
-def _span(seconds: float) -> str:
+def _span(seconds: float, whole: Callable[[float], int] = math.floor) -> str:
+    """What is past is rounded down and what is to come is rounded up: 30 days from a moment ago are 30 days."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(1, int(seconds))} s"
+            return f"{whole(seconds / size)} {unit}"
+    return f"{max(1, whole(seconds))} s"
 
 
 @register.simple_tag

@@ -3,15 +3,16 @@
 // The server's clock, as the page brought it along: the reader's may be wrong.
 const offset = Date.now() - Date.parse(document.documentElement.dataset.now ?? new Date().toISOString());
 
-function span(seconds: number): string {
+/** What is past is rounded down and what is to come is rounded up: 30 days from a moment ago are 30 days. */
+function span(seconds: number, whole = Math.floor): string {
   for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]] as const) {
-    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
+    if (seconds >= size) return `${whole(seconds / size)} ${unit}`;
   }
-  return `${Math.max(1, Math.floor(seconds))} s`;
+  return `${Math.max(1, whole(seconds))} s`;
 }
 
 export function inWords(seconds: number): string {
-  if (seconds < 0) return `in ${span(-seconds)}`;
+  if (seconds < 0) return `in ${span(-seconds, Math.ceil)}`;
   return seconds < 1 ? "now" : `${span(seconds)} ago`;
 }
 
