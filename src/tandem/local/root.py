@@ -50,7 +50,7 @@ ETC = [
 # Jobs here may have more ranks than the machine has processors: a rank that waits must let the others go on. Open MPI
 # sees that by itself under mpirun only.
 MPI_SETTINGS = "etc/openmpi/openmpi-mca-params.conf"
-MPI_YIELDS = "mpi_yield_when_idle = 1\n"
+MPI_YIELDS = "\nmpi_yield_when_idle = 1\n"
 DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "fuse"]
 PRIVATE = {"tmp": "1777", "var/tmp": "1777", "run": "755", "dev/shm": "1777"}
 
