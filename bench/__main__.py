@@ -64,9 +64,9 @@ def page(rows: list[Row], rounds: int) -> str:
             "|---|---|---|---|---|",
             *(row.line() for row in rows),
             "",
-            "The portal is reached through the load balancer and TLS, on a connection that is kept; MariaDB makes "
-            "every commit durable (`innodb_flush_log_at_trx_commit=1`). Jobs wait for an hour (`--begin`), so that starting "
-            "them is not measured. Everything shares the machine: client, load balancer, portal nodes, database and "
+            "The portal is reached through the load balancer and TLS on a connection that is kept; MariaDB makes every",
+            "commit durable (`innodb_flush_log_at_trx_commit=1`). Jobs wait for an hour (`--begin`), so that starting",
+            "them is not measured. Everything shares the machine: client, load balancer, portal nodes, database and",
             "both clusters.",
             "",
         ]
