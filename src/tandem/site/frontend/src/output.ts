@@ -29,6 +29,7 @@ class Output {
   private readonly note: HTMLElement;
   private readonly empty: HTMLElement;
   private readonly follow: HTMLInputElement;
+  private readonly followLabel: HTMLElement;
   private readonly download: HTMLAnchorElement;
   private readonly task: HTMLInputElement | null;
   private readonly tabs: HTMLElement[];
@@ -46,6 +47,7 @@ class Output {
     this.note = part(root, "note");
     this.empty = part(root, "empty");
     this.follow = part(root, "follow");
+    this.followLabel = part(root, "follow-label");
     this.download = part(root, "download");
     this.task = root.querySelector("[data-output-task]");
     this.tabs = [...root.querySelectorAll<HTMLElement>("[role=tab]")];
@@ -102,7 +104,6 @@ class Output {
     this.follow.checked = true;
     this.begin(0);
     this.say("");
-    this.download.hidden = true;
     this.download.href = `${this.root.dataset.output?.replace(/output$/, "files/")}${encodeURIComponent(this.file)}`;
     this.connect();
   }
@@ -156,8 +157,7 @@ class Output {
   private begin(skipped: number): void {
     this.text.replaceChildren();
     this.shown = 0;
-    this.text.hidden = true;
-    this.empty.hidden = false;
+    this.show(false);
     this.skipped = skipped ? `The first ${amount(skipped)} are not shown here: download the file to see all of it.` : "";
   }
 
@@ -166,9 +166,7 @@ class Output {
       this.begin(fresh.skipped);
       this.say(this.skipped);
     }
-    this.text.hidden = false;
-    this.empty.hidden = true;
-    this.download.hidden = false;
+    this.show(true);
     this.download.title = amount(fresh.size);
     this.text.append(fresh.text);
     this.shown += fresh.text.length;
@@ -180,6 +178,11 @@ class Output {
       this.say(this.skipped);
     }
     this.scroll();
+  }
+
+  private show(something: boolean): void {
+    for (const shown of [this.text, this.download, this.followLabel]) shown.hidden = !something;
+    this.empty.hidden = something;
   }
 
   private scroll(): void {

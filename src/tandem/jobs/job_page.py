@@ -1,0 +1,190 @@
+"""What a job's page tells: gathered here from the database alone, put into words, arranged by the templates."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count
+from django.utils import timezone
+
+from tandem.clusters.models import Cluster, ClusterState
+from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.parameters import Parameter, parameters_of
+from tandem.jobs.script import ERROR, OUTPUT, output_name
+from tandem.jobs.submission import array_indices
+
+# A final state may still be corrected by a result that comes late; until then the page goes on listening.
+CORRECTED_WITHIN = timedelta(minutes=5)
+MOST_EVENTS = 200
+WAITING = (JobState.ACCEPTED, JobState.PENDING, JobState.UNKNOWN)
+PLACED = (JobState.PENDING, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTab:
+    """One of the two output streams; `pattern` has a `*` where an array task's index goes."""
+
+    label: str
+    file: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A line of the timeline."""
+
+    at: datetime
+    words: str
+    detail: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """One job as its page shows it."""
+
+    job: Job
+    placement: Placement | None
+    placements: list[Placement]
+    tasks: list[tuple[str, int]]
+    cluster: Cluster | None
+    moments: list[Moment]
+    now: datetime
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything may still change."""
+        ended = self.job.ended_at or self.job.state_since
+        return not self.job.is_final or self.now - ended < CORRECTED_WITHIN
+
+    @property
+    def silent_cluster(self) -> Cluster | None:
+        """The cluster that this job is on, while it does not answer: what is shown is what was last seen."""
+        answering = (ClusterState.UP, ClusterState.RECOVERING)
+        return None if self.job.is_final or not self.cluster or self.cluster.state in answering else self.cluster
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether schedulers refused it, and it never ran."""
+        return self.job.started_at is None and any(
+            placement.state == PlacementState.REFUSED for placement in self.placements
+        )
+
+    @property
+    def refusals(self) -> list[Placement]:
+        """Placements that a scheduler refused in words that the job's reason does not have."""
+        return [
+            placement
+            for placement in self.placements
+            if placement.state == PlacementState.REFUSED and placement.message.strip() not in self.job.reason
+        ]
+
+    @property
+    def scheduler_words(self) -> str:
+        """What the scheduler says beyond the state itself: `CONFIGURING`, `Resources`."""
+        if self.job.is_final:
+            return ""
+        words = (self.job.scheduler_state, self.job.scheduler_reason)
+        return ", ".join(word for word in words if word and word not in (self.job.state, "None"))
+
+    @property
+    def took(self) -> str:
+        """How long it ran, or has been running."""
+        if self.job.started_at is None or self.job.state == JobState.UNKNOWN:
+            return ""
+        return span((self.job.ended_at or self.now) - self.job.started_at)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What was asked for."""
+        return list(parameters_of(self.job))
+
+    @property
+    def outputs(self) -> list[OutputTab]:
+        """Standard output and standard error."""
+        is_array, first = bool(self.job.array), self.first_task
+        return [
+            OutputTab(label, output_name(stream, is_array, first), output_name(stream, is_array))
+            for label, stream in (("Standard output", OUTPUT), ("Standard error", ERROR))
+        ]
+
+    @property
+    def first_task(self) -> int:
+        """The lowest index of an array; 0 without one."""
+        return array_indices(self.job.array)[0]
+
+    @property
+    def last_task(self) -> int:
+        """The highest index of an array; 0 without one."""
+        return array_indices(self.job.array)[-1]
+
+    @property
+    def may_cancel(self) -> bool:
+        """Not over, and not asked for yet."""
+        return not self.job.is_final and self.job.cancel_wanted_at is None
+
+    @property
+    def may_hold(self) -> bool:
+        """It waits, and nobody holds it yet."""
+        return self.may_cancel and self.job.state in WAITING and not self.job.started_at and not self.job.hold_wanted
+
+    @property
+    def may_release(self) -> bool:
+        """Somebody holds it."""
+        return self.may_cancel and self.job.hold_wanted
+
+    @property
+    def may_requeue(self) -> bool:
+        """It runs, and its owner said that it may start again."""
+        return self.may_cancel and self.job.restartable and self.job.state == JobState.RUNNING
+
+
+def job_page(job: Job) -> JobPage:
+    """Everything that the page of `job` shows, in a handful of queries."""
+    placements = list(job.placements.order_by("created_at"))
+    owners = Task.objects.filter(job=job).exclude(owner=None).order_by("index").values_list("owner_id", flat=True)
+    owner, newest = owners.first(), placements[-1] if placements else None
+    current = next((placement for placement in placements if placement.pk == owner), newest)
+    name = job.cluster or (current.cluster if current else "")
+    events = Event.objects.filter(job=job).order_by("-id")[:MOST_EVENTS]
+    counts = job.tasks.order_by("state").values_list("state").annotate(number=Count("pk")) if job.array else []
+    return JobPage(
+        job=job,
+        placement=current,
+        placements=placements,
+        tasks=[(str(state), int(number)) for state, number in counts],
+        cluster=Cluster.objects.filter(pk=name).first() if name else None,
+        moments=[told for told in map(moment, reversed(events)) if told],
+        now=timezone.now(),
+    )
+
+
+ACTS = {
+    "job.cancel": "Cancel asked for",
+    "job.hold": "Held",
+    "job.release": "Released",
+    "job.requeue": "Stop and start again asked for",
+}
+
+
+def moment(event: Event) -> Moment | None:
+    """An event in words; None for one that has none to say."""
+    data: dict[str, str] = event.data
+    if event.kind == "job.state":
+        where = f"on {data['cluster']}" if data.get("cluster") and data["state"] in PLACED else ""
+        return Moment(event.at, "", data.get("reason") or where, data["state"])
+    if event.kind in ACTS:
+        who = f"by {data['by']}" if data.get("by") else f"on {data['where']} itself" if data.get("where") else ""
+        return Moment(event.at, ACTS[event.kind], who, "")
+    return Moment(event.at, data["reason"], "", "") if data.get("reason") else None
+
+
+def span(duration: timedelta) -> str:
+    """A length of time as people say it: `1 h 12 min`, `8 s`."""
+    seconds = max(0, int(duration.total_seconds()))
+    days, seconds = divmod(seconds, 86400)
+    hours, seconds = divmod(seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    while len(parts) > 1 and not parts[0][0]:
+        parts.pop(0)
+    return " ".join(f"{number} {unit}" for number, unit in parts[:2])

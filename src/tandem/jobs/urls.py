@@ -1,0 +1,16 @@
+"""Addresses of jobs' pages. Streams have their own, in `streams.py`: another process serves them."""
+
+from django.urls import path
+
+from tandem.jobs import views
+
+urlpatterns = [
+    path("jobs/", views.jobs, name="jobs"),
+    path("jobs/<uuid:job_id>/", views.job, name="job"),
+    path("jobs/<uuid:job_id>/status", views.status, name="job-status"),
+    path("jobs/<uuid:job_id>/files", views.files, name="job-files"),
+    path("jobs/<uuid:job_id>/cancel", views.cancel, name="job-cancel"),
+    path("jobs/<uuid:job_id>/hold", views.hold, name="job-hold"),
+    path("jobs/<uuid:job_id>/release", views.release, name="job-release"),
+    path("jobs/<uuid:job_id>/requeue", views.requeue, name="job-requeue"),
+]

@@ -1,0 +1,123 @@
+"""Pages of jobs: the list, a job, and the small fragments that keep both up to date."""
+
+import uuid
+from collections.abc import Callable
+from typing import cast
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from tandem.accounts.models import Person
+from tandem.jobs import actions, outputs
+from tandem.jobs.event_reader import newest_event_id
+from tandem.jobs.job_page import job_page
+from tandem.jobs.models import Job
+from tandem.jobs.queries import visible_jobs
+
+JOBS_A_PAGE = 50
+STREAMS = "tandem.jobs.streams"
+
+
+def person_of(request: HttpRequest) -> Person:
+    """Who is signed in: every page here asks for that."""
+    return cast(Person, request.user)
+
+
+def job_or_404(request: HttpRequest, job_id: uuid.UUID) -> Job:
+    """The job, if this person may see it."""
+    return get_object_or_404(visible_jobs(person_of(request)), pk=job_id)
+
+
+def job_list(request: HttpRequest, jobs: QuerySet[Job]) -> dict[str, object]:
+    """One page of jobs, newest first. The cursor is the last job of the page before: new jobs move nothing."""
+    before = request.GET.get("before")
+    if before:
+        try:
+            last = jobs.get(pk=uuid.UUID(before))
+        except (ValueError, Job.DoesNotExist):
+            raise BadRequest("`before` names no job") from None
+        jobs = jobs.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
+    rows = list(jobs.defer("submission", "payload")[: JOBS_A_PAGE + 1])
+    return {
+        "jobs": rows[:JOBS_A_PAGE],
+        "next": rows[JOBS_A_PAGE - 1].pk if len(rows) > JOBS_A_PAGE else None,
+        "before": before or "",
+        "everybody": person_of(request).is_administrator,
+    }
+
+
+@require_GET
+def jobs(request: HttpRequest) -> HttpResponse:
+    """Own jobs, newest first; an administrator's everybody's. Asked for by htmx: the rows alone."""
+    since = newest_event_id()
+    context = {"title": "Jobs", **job_list(request, visible_jobs(person_of(request)))}
+    if request.headers.get("HX-Request"):
+        return render(request, "jobs/rows.html", context)
+    return render(request, "jobs/list.html", {**context, "events": stream_address("events", f"?since={since}")})
+
+
+@require_GET
+def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """A job: where it stands, what it writes, what it left."""
+    since = newest_event_id()
+    shown = job_page(job_or_404(request, job_id))
+    context = {
+        "title": shown.job.name,
+        "page": shown,
+        "job": shown.job,
+        "events": stream_address("events", f"?job={job_id}&since={since}"),
+        "output": stream_address("job-output", job_id=job_id),
+    }
+    return render(request, "jobs/job.html", context)
+
+
+@require_GET
+def status(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """The parts of a job's page that change, each of which htmx puts in its place."""
+    shown = job_page(job_or_404(request, job_id))
+    return render(request, "jobs/status.html", {"page": shown, "job": shown.job, "oob": True})
+
+
+@require_GET
+def files(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """What lies in the job's spooler. When it cannot be read now, what was shown stays, with a word about it."""
+    asked = job_or_404(request, job_id)
+    try:
+        found = outputs.list_outputs(asked, person_of(request))
+    except (outputs.OutputUnavailable, outputs.OutputForbidden) as unavailable:
+        answer = render(request, "jobs/files_unavailable.html", {"why": str(unavailable)})
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#files-notice", "innerHTML"
+        return answer
+    rows = [(file, stream_address("job-file", job_id=job_id, name=file.path)) for file in found]
+    return render(request, "jobs/files.html", {"job": asked, "files": rows})
+
+
+def act(verb: Callable[[Job, Person], None]) -> Callable[[HttpRequest, uuid.UUID], HttpResponse]:
+    """A view that does `verb` to a job and goes back to the job's page, which shows what became of it."""
+
+    @require_POST
+    def view(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+        asked = job_or_404(request, job_id)
+        try:
+            verb(asked, person_of(request))
+        except actions.ActionRefused as refused:
+            messages.warning(request, f"Nothing was done: {refused}.")
+        return redirect("job", job_id)
+
+    return view
+
+
+cancel = act(actions.cancel_job)
+hold = act(actions.hold_job)
+release = act(actions.release_job)
+requeue = act(actions.requeue_job)
+
+
+def stream_address(view: str, query: str = "", /, **parts: object) -> str:
+    """The address of a stream, which another process serves."""
+    return reverse(view, urlconf=STREAMS, kwargs=parts or None) + query
