@@ -68,11 +68,7 @@ def apply_to_zone(layout: Layout, state: State, zone: ZoneLayout, changes: ZoneC
 def restart_portal(state: State, zone: ZoneLayout, step: Step) -> None:
     """Restart a portal node's services on the current release, and wait until the load balancer uses it again."""
     step.note(zone.portal)
-    supervisor = Supervisor.of(require_init(state.name, zone.name))
-    for name in _OF_THE_RELEASE:
-        supervisor.stop(name, wait=False)
-    for name in _OF_THE_RELEASE:
-        supervisor.restart(name)
+    Supervisor.of(require_init(state.name, zone.name)).restart(*_OF_THE_RELEASE)
     core = require_init(state.name, "core")
     log = state.zone(zone.name) / "log/web.out"
     # Its own answer first: the load balancer may not have noticed yet that it was away.

@@ -184,3 +184,19 @@ def _people_file(state: State) -> Path:
 def remember_people(layout: Layout, state: State) -> None:
     """The portal has been told of the file's people."""
     _people_file(state).write_text(people_of(layout))
+
+
+def first_jobs_due(layout: Layout, state: State) -> bool:
+    """Whether a cluster has not yet run its first job."""
+    kept = _first_jobs_file(state)
+    done = kept.read_text().split() if kept.exists() else []
+    return any(head.cluster.name not in done for head in layout.heads)
+
+
+def _first_jobs_file(state: State) -> Path:
+    return state.root / "first-jobs-done"
+
+
+def remember_first_jobs(layout: Layout, state: State) -> None:
+    """All clusters have run their first job."""
+    _first_jobs_file(state).write_text(" ".join(head.cluster.name for head in layout.heads))

@@ -13,8 +13,6 @@ from tandem.local.state import State, ensure_directory, write_file
 
 def prepare_state(layout: Layout, state: State) -> dict[str, Tree]:
     """Make what is made once, and lay out the files of all places; those are not written yet."""
-    ensure_directory(state.root.parent, 0o711)
-    ensure_directory(state.root, 0o711)
     secrets = Secrets(state.secrets)
     secrets.prepare([zone.accounting_database for zone in layout.zones], [head.cluster.name for head in layout.heads])
     certificate = ensure_certificates(state.secrets, state.authority, ["localhost", layout.environment.name])

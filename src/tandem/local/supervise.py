@@ -86,10 +86,14 @@ class Supervisor:
         """Stop one service; nothing when it does not run."""
         self._quietly(_NOT_RUNNING, "stopProcess", name, wait)
 
-    def restart(self, name: str) -> None:
-        """Stop and start one service."""
-        self.stop(name)
-        self.start(name)
+    def restart(self, *names: str) -> None:
+        """Stop these services together, and start them when all have stopped."""
+        for name in names:
+            self.stop(name, wait=False)
+        # A service that is still stopping cannot be started, and stopping it again says that it does not run.
+        self.wait_stopped(list(names), deadline=60)
+        for name in names:
+            self.start(name)
 
     def wait_stopped(self, names: list[str], deadline: float) -> bool:
         """Wait until none of these runs. False when one still does after the deadline."""

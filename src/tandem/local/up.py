@@ -8,17 +8,20 @@ from functools import partial
 from tandem.environment import Environment
 from tandem.local.apply import apply_to_core, apply_to_zone, restart_portal
 from tandem.local.balancer import node_is_up
+from tandem.local.bundle import build_bundle, bundle_is_fresh
+from tandem.local.firstjob import FirstJobs
 from tandem.local.health import cluster_answers, database_answers, portal_answers
 from tandem.local.layout import Layout, ZoneLayout
 from tandem.local.network import connect_zone
-from tandem.local.plan import Plan, make_plan, remember_people
+from tandem.local.packages import install, missing_packages
+from tandem.local.plan import Plan, first_jobs_due, make_plan, remember_first_jobs, remember_people
 from tandem.local.portal import migrate, sync_people
 from tandem.local.prepare import install_database, prepare_state
 from tandem.local.processes import inits, require_init
 from tandem.local.progress import Progress, wait_until
 from tandem.local.release import make_release, release_name, switch_release
 from tandem.local.render import Tree
-from tandem.local.state import State
+from tandem.local.state import State, ensure_directory
 from tandem.local.zone import start_core, start_zone, stop_place
 
 
@@ -34,7 +37,16 @@ class Up:
         self.trees: dict[str, Tree] = {}
 
     def plan(self) -> Plan:
-        """Write what does no harm to what runs, and say what is to be done."""
+        """Install and write what does no harm to what runs, and say what is to be done."""
+        ensure_directory(self.state.root.parent, 0o711)
+        ensure_directory(self.state.root, 0o711)
+        if missing := missing_packages():
+            with self.progress.step(f"Installing {len(missing)} packages") as step:
+                step.note(" ".join(missing))
+                install(missing, self.state.root / "packages.log")
+        if not bundle_is_fresh():
+            with self.progress.step("Building the front-end bundle"):
+                build_bundle(self.state.root / "bundle.log")
         with self.progress.step("Preparing") as step:
             step.note("secrets and settings")
             self.trees = prepare_state(self.layout, self.state)
@@ -55,6 +67,7 @@ class Up:
         4. bring the portal's database to this release, tell it of the file's people
         5. restart portal nodes that run an older release, one after the other
         6. wait until clusters and portal answer
+        7. run a job on each cluster, unless that has been done since the clusters were first made
         """
         self._stop(plan)
         if plan.from_nothing:
@@ -64,6 +77,16 @@ class Up:
         self._prepare_portal(plan)
         self._restart_portals(plan)
         self._wait()
+        if first_job or (first_job is None and first_jobs_due(self.layout, self.state)):
+            self._first_jobs()
+
+    def _first_jobs(self) -> None:
+        with self.progress.step("Running an MPI job on each cluster") as step:
+            results = FirstJobs(self.layout, self.state).run(step)
+            remember_first_jobs(self.layout, self.state)
+            step.note("")
+        for result in results:
+            self.progress.console.print(f"  {result.line}", markup=False, highlight=False)
 
     def _stop(self, plan: Plan) -> None:
         places = [*plan.stop_zones, *plan.restart_zones, *(["core"] if plan.restart_core else [])]
