@@ -76,6 +76,14 @@ def test_a_script_travels_with_its_directives(tandem, home):
     assert submission()["name"] == "run.sh"
 
 
+def test_a_scripts_own_name_and_queue_count_unless_told_otherwise(tandem, home):
+    (home / "run.sh").write_text("#!/bin/sh\n#SBATCH --job-name=own\n#SBATCH -p compute\ntrue\n")
+    assert tandem("job", "submit", "run.sh").status == 0
+    assert (submission()["name"], submission()["queue"]) == ("own", "compute")
+    assert tandem("job", "submit", "--name", "mine", "--queue", "always-on", "run.sh").status == 0
+    assert (submission()["name"], submission()["queue"]) == ("mine", "always-on")
+
+
 def test_a_script_comes_from_standard_input_too(tandem):
     assert tandem("job", "submit", "-", typed="#!/bin/sh\ntrue\n").status == 0
     assert submission()["script"] == "#!/bin/sh\ntrue"

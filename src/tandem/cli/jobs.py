@@ -1,5 +1,6 @@
 """`tandem job …`: submit, list, show, wait, cancel, hold, release, requeue. Output is in `cli/outputs.py`."""
 
+import re
 import shlex
 import stat
 import sys
@@ -23,6 +24,7 @@ app = typer.Typer(name="job", help="Submit jobs and look after them.", no_args_i
 app.command()(output)
 
 FIRST_ANSWER_WAIT = 2
+NAMED = re.compile(r"^#SBATCH\s.*(--job-name|-J)", re.MULTILINE)
 ENDINGS = {"COMPLETED": Exit.DONE, "FAILED": Exit.FAILED, "CANCELLED": Exit.CANCELLED, "TIMEOUT": Exit.TIMEOUT}
 STYLES = {
     "ACCEPTED": "dim",
@@ -112,7 +114,8 @@ def submit(
         wishes["executable"] = target
     else:
         wishes["script"] = script
-        wishes["name"] = name or ("script" if target == "-" else Path(target).name)
+        if target != "-" and not NAMED.search(script):
+            wishes["name"] = name or Path(target).name
     with connected() as portal:
         job = portal.post(
             "/jobs",
