@@ -21,6 +21,14 @@ $(VENV)/.ready: requirements/dev.txt
 	echo "$(CURDIR)/src" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/tandem.pth && \
 	touch $@
 
+FILE ?= tandem.yaml
+
+up: $(VENV)/.ready ## start the environment of FILE (tandem.yaml) on this machine, or apply what changed in it
+	@$(PY) -m tandem up --file $(FILE)
+
+down: ## stop it; PURGE=1 removes its jobs, files and secrets too
+	@[ ! -x $(PY) ] || $(PY) -m tandem down --file $(FILE) $(if $(PURGE),--purge)
+
 BUNDLE := src/tandem/site/static/dist/manifest.json
 # Templates and Python too: only the icons and style rules that they name are in the bundle.
 BUNDLED := $(shell find src/tandem -path src/tandem/site/static -prune -o -type f \
