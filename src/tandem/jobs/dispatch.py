@@ -75,6 +75,7 @@ class Outgoing:
 
     job: Job
     placement: Placement
+    ticket: Ticket
     submission: Submission
     account: str | None
     files: Mapping[str, bytes]
@@ -206,13 +207,14 @@ class Dispatcher:
             files = {upload.name: bytes(upload.content)} if upload else {}
             if job.array:
                 submission = submission.model_copy(update={"array": placement.array})
-            found.append(Outgoing(job, placement, submission, account, files))
+            job.spooler.owner = job.owner
+            ticket = Ticket(job.pk, placement.pk, self.cluster, job.control_path, job.spooler.path)
+            found.append(Outgoing(job, placement, ticket, submission, account, files))
         return found
 
     def _send(self, outgoing: Outgoing) -> Answered:
         """Hand it over, on a thread of the pool: no database here. Every way to fail is another state."""
-        job, placement = outgoing.job, outgoing.placement
-        ticket = Ticket(job.pk, placement.pk, self.cluster, job.control_path, job.spooler.path, placement.attempt)
+        job, placement, ticket = outgoing.job, outgoing.placement, outgoing.ticket
         user = job.owner.username
         script = batch_script(ticket, outgoing.submission, job.payload, self.environment.failover)
         options = sbatch_options(request_for(ticket, outgoing.submission, outgoing.account))

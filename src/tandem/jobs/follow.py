@@ -86,9 +86,8 @@ class Follower:
             return
         if picture is None:
             return
-        jobs = self._choose(applied, answering)
-        self.follow_jobs(jobs, applied, answering)
         cancel_leftovers(self.cluster, self.scheduler_of(self.cluster))
+        self.follow_jobs(self._choose(applied, answering), applied, answering)
 
     def _show_silence(self) -> None:
         last = Cluster.objects.filter(name=self.cluster).values_list("last_answer_at", flat=True).first()

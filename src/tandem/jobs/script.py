@@ -89,7 +89,6 @@ class Ticket:
     cluster: str
     control_path: str
     spooler: str
-    attempt: int = 0
 
 
 @cache

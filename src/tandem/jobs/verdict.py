@@ -188,7 +188,7 @@ def judge_unclaimed(
     """The verdict on a task that no run claimed; `other_clusters_left`: one that did not refuse it could have it."""
     highest = reading.highest if reading else None
     if highest is not None:
-        return _never_ran(highest.why, refusal)
+        return _never_ran(highest.why, placements, refusal)
     if cancel_wanted:
         return Verdict(JobState.CANCELLED, seal="cancel")
     live = [placement for placement in placements if placement.is_live]
@@ -201,14 +201,14 @@ def judge_unclaimed(
     return _place_again(placements, times, other_clusters_left, refusal)
 
 
-def _never_ran(why: str, refusal: str) -> Verdict:
+def _never_ran(why: str, placements: Sequence[PlacementView], refusal: str) -> Verdict:
     match why:
         case "cancel":
             return Verdict(JobState.CANCELLED)
         case "refused":
             return Verdict(JobState.FAILED, refusal or "no cluster would take it")
         case "no-start":
-            return Verdict(JobState.FAILED, refusal or "it ended before it started, again and again")
+            return Verdict(JobState.FAILED, _no_start_words(placements))
     return Verdict(JobState.FAILED, f"its control directory was closed by somebody else ({why})")
 
 
@@ -223,8 +223,7 @@ def _place_again(
     if last.state == PlacementState.REFUSED and not other_clusters_left:
         return Verdict(JobState.FAILED, refusal, seal="refused")
     if len(ended) >= STARTS_GIVEN_UP_AFTER:
-        words = f"it ended {len(ended)} times before it could start, the last time on {last.cluster}"
-        return Verdict(JobState.FAILED, ": ".join(filter(None, [words, last.scheduler_words])), seal="no-start")
+        return Verdict(JobState.FAILED, _no_start_words(placements), seal="no-start")
     saw_too_early = last.state == PlacementState.ENDED and last.exit_code != NOCLAIM
     if saw_too_early and last.seconds_in_state < times.visibility:
         return Verdict(JobState.PENDING, f"{last.cluster} says it ended; looking for what it left")
@@ -233,6 +232,12 @@ def _place_again(
         PlacementState.ENDED: f"it could not start on {last.cluster}; it goes out again",
     }.get(last.state, "it goes out again")
     return Verdict(JobState.ACCEPTED, words, place_attempt=0)
+
+
+def _no_start_words(placements: Sequence[PlacementView]) -> str:
+    ended = [placement for placement in placements if placement.state == PlacementState.ENDED]
+    words = f"it ended {len(ended)} times before it could start"
+    return ": ".join(filter(None, [words, *(placement.scheduler_words for placement in ended[-1:])]))
 
 
 def merge(states: Sequence[JobState]) -> JobState:

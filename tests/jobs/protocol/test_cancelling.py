@@ -1,0 +1,155 @@
+"""Cancelling, holding, releasing: wishes that are kept until they are true."""
+
+import pytest
+from tests.jobs.protocol.world import TIMES, World, state, wait_out
+
+from tandem.accounts.models import Person
+from tandem.clusters.models import ClusterState
+from tandem.clusters.scheduler import Ending
+from tandem.jobs import actions
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_job_on_no_cluster_yet_is_cancelled_and_never_goes_out(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    actions.cancel_job(job, ada)
+    assert job.is_cancelling
+    world.dispatch()
+    world.poll()
+    assert state(job) == "CANCELLED"
+    assert world.claims(job)["claim.0.0"].startswith("closed:cancel:")
+    assert not world.clusters["cluster1"].submissions
+
+
+def test_a_waiting_job_is_cancelled_on_its_cluster_too(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.poll()
+    actions.cancel_job(job, ada)
+    world.poll()
+    assert state(job) == "CANCELLED"
+    assert [placement for _, placement in world.clusters["cluster1"].cancelled] == [world.placement(job).pk]
+
+
+def test_cancel_leaves_a_claim_when_the_cluster_is_silent(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.poll()
+    world.clusters["cluster1"].silent = True
+    world.poll()
+    assert state(job) == "UNKNOWN"
+    actions.cancel_job(job, ada)
+    world.poll("cluster2")
+    assert state(job) == "CANCELLED", "no run of it can start any more, wherever its cluster is"
+    assert world.claims(job)["claim.0.0"].startswith("closed:cancel:")
+    assert not world.clusters["cluster1"].cancelled
+    world.clusters["cluster1"].silent = False
+    world.set_state("cluster1", ClusterState.UP)
+    world.poll()
+    assert world.clusters["cluster1"].cancelled, "and what is left of it there is ended as soon as it answers"
+
+
+def test_a_running_job_is_cancelled_only_once_it_is_gone(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    world.clusters["cluster1"].silent = True
+    world.poll()
+    actions.cancel_job(job, ada)
+    world.poll("cluster2")
+    world.pass_time(3600)
+    world.poll("cluster2")
+    assert state(job) == "UNKNOWN", "its claim is closed, and yet it may run"
+    assert world.claims(job)["claim.0.1"].startswith("closed:cancel:")
+    world.clusters["cluster1"].silent = False
+    world.set_state("cluster1", ClusterState.UP)
+    world.poll()
+    run.write_result(143, "TERM")
+    world.poll()
+    assert state(job) == "CANCELLED"
+
+
+def test_a_run_that_its_heartbeat_ended_leaves_no_result_and_is_gone_after_a_while(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    actions.cancel_job(job, ada)
+    world.poll()
+    assert state(job) == "RUNNING"
+    assert job.is_cancelling
+    wait_out(world, TIMES.self_fence + 1)
+    assert state(job) == "CANCELLED"
+
+
+def test_a_job_that_completed_before_the_cancel_reached_it_is_completed(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    run.finish(0)
+    actions.cancel_job(job, ada)
+    world.poll()
+    assert state(job) == "COMPLETED"
+
+
+def test_a_refused_scancel_is_asked_for_at_every_poll(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    fake = world.clusters["cluster1"]
+    fake.cancel = lambda user, placement, owner=None: fake.cancelled.append((user, placement))  # type: ignore[method-assign]
+    actions.cancel_job(job, ada)
+    for _ in range(3):
+        world.poll()
+    assert len(fake.cancelled) == 3
+
+
+def test_an_administrator_cancels_as_administrator(world: World, ada: Person, chief: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    actions.cancel_job(job, chief)
+    world.poll()
+    assert world.clusters["cluster1"].cancelled[0][0] == "chief"
+
+
+def test_what_a_person_ends_on_the_cluster_itself_does_not_go_out_again(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.poll()
+    world.clusters["cluster1"].end(world.scheduler_job(job), Ending.CANCELLED)
+    world.poll()
+    world.poll()
+    world.dispatch()
+    assert state(job) == "CANCELLED"
+    assert len(world.clusters["cluster1"].submissions) == 1
+
+
+def test_a_job_that_is_over_cannot_be_cancelled(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.start(job).finish(0)
+    world.poll()
+    job.refresh_from_db()
+    with pytest.raises(actions.ActionRefused):
+        actions.cancel_job(job, ada)
+
+
+def test_a_held_job_does_not_go_out_and_a_waiting_one_is_held(world: World, ada: Person) -> None:
+    held, waiting = world.submit(ada), world.submit(ada)
+    actions.hold_job(held, ada)
+    world.dispatch()
+    assert state(held) == "ACCEPTED"
+    actions.hold_job(waiting, ada)
+    world.poll()
+    actions.release_job(waiting, ada)
+    world.poll()
+    assert [verb for verb, _ in world.clusters["cluster1"].verbs] == ["hold", "release"]
+    actions.release_job(held, ada)
+    world.dispatch()
+    assert state(held) == "PENDING"

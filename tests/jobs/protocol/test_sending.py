@@ -1,0 +1,167 @@
+"""Handing a job over: whatever answer comes or does not come, nothing is sent twice or lost."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from tests.jobs.protocol.world import World, state
+
+from tandem.accounts.models import Person
+from tandem.clusters.models import ClusterState
+from tandem.jobs import actions
+from tandem.jobs.models import Placement, PlacementState
+from tandem.jobs.submission import check_submission
+
+pytestmark = pytest.mark.django_db
+
+
+def test_nothing_is_sent_while_the_cluster_is_not_up(world: World, ada: Person) -> None:
+    for down in (ClusterState.DOWN, ClusterState.SUSPECT, ClusterState.RECOVERING):
+        world.set_state("cluster1", down)
+        job = world.submit(ada)
+        world.dispatchers["cluster1"].step(1)
+        assert state(job) == "ACCEPTED"
+        assert "cluster1" in job.reason
+    assert not world.clusters["cluster1"].submissions
+
+
+def test_a_lost_answer_is_looked_up_and_not_sent_again(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.clusters["cluster1"].lose_answers = 1
+    world.dispatch()
+    assert world.placement(job).state == PlacementState.DOUBT
+    world.poll()
+    world.dispatch()
+    assert world.placement(job).state == PlacementState.SUBMITTED
+    assert len(world.clusters["cluster1"].submissions) == 1
+    assert state(job) == "PENDING"
+
+
+def test_what_never_arrived_goes_out_again_under_another_id_after_two_polls(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.clusters["cluster1"].lose_requests = 1
+    world.dispatch()
+    world.poll()
+    world.dispatch()
+    assert len(world.clusters["cluster1"].submissions) == 1, "one poll is not enough"
+    world.poll()
+    assert world.clusters["cluster1"].look_ups == 1, "looked up once more before it is given up"
+    world.dispatch()
+    ids = [placement for placement, _ in world.clusters["cluster1"].submissions]
+    assert len(ids) == 2
+    assert ids[0] != ids[1]
+    assert state(job) == "PENDING"
+
+
+def test_a_failed_connection_is_tried_again_without_a_look_up(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.clusters["cluster1"].unreachable = 1
+    world.dispatchers["cluster1"].step(5)
+    job.refresh_from_db()
+    assert (job.state, job.place_wanted) == ("ACCEPTED", 0)
+    assert job.next_try_at > timezone.now()
+    assert "nothing was sent" in job.reason
+    world.dispatch()
+    assert state(job) == "PENDING"
+    assert job.reason == ""
+    assert job.placements.count() == 1, "what was never sent leaves nothing behind"
+
+
+def test_a_refusal_fails_the_job_with_the_schedulers_own_words_at_once(world: World, ada: Person) -> None:
+    job = world.submit(ada, queue="nowhere")
+    world.clusters["cluster1"].refusal = "invalid partition specified: nowhere"
+    world.dispatch()
+    assert state(job) == "FAILED"
+    assert "invalid partition specified: nowhere" in job.reason
+    assert world.claims(job)["claim.0.0"].startswith("closed:refused:")
+
+
+def test_a_no_of_a_scheduler_that_took_it_all_the_same_is_no_refusal(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.submit(ada)
+    fake = world.clusters["cluster1"]
+    fake.refusal = "no"
+    fake_look_up = fake.look_up
+
+    def took_it(user: str, placement: uuid.UUID, since: object = None) -> object:
+        fake.add(user, placement)
+        return fake_look_up(user, placement)
+
+    monkeypatch.setattr(fake, "look_up", took_it)
+    world.dispatch("cluster1")
+    assert world.placement(job).state == PlacementState.SUBMITTED
+    assert state(job) == "PENDING"
+
+
+def test_for_any_cluster_a_refusal_leaves_the_other_one(world: World, ada: Person) -> None:
+    job = world.submit(ada, cluster="any")
+    world.clusters["cluster1"].refusal = world.clusters["cluster2"].refusal = "too many processors"
+    world.dispatch()
+    assert state(job) == "FAILED"
+    assert {placement.cluster for placement in job.placements.all()} == {"cluster1", "cluster2"}
+
+
+def test_a_worker_that_died_while_sending_leaves_doubt_and_no_second_sending(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    taken = world.dispatchers["cluster1"]._take(5)
+    placement = taken[0].placement
+    world.clusters["cluster1"].add("ada", placement.pk)  # it got so far
+    world.dispatch()
+    assert not world.clusters["cluster1"].submissions
+    world.poll()
+    assert world.placement(job).state == PlacementState.SUBMITTED
+    assert state(job) == "PENDING"
+
+
+def test_a_worker_that_died_before_sending_delays_the_job_only(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatchers["cluster1"]._take(5)
+    world.poll()
+    assert world.placement(job).state == PlacementState.SUBMITTING, "it may still be on its way"
+    Placement.objects.update(state_since=timezone.now() - timedelta(minutes=2))
+    for _ in range(3):
+        world.poll()
+    world.dispatch()
+    assert len(world.clusters["cluster1"].submissions) == 1
+    assert state(job) == "PENDING"
+
+
+def test_an_answer_that_comes_late_is_still_good(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    dispatcher = world.dispatchers["cluster1"]
+    outgoing = dispatcher._take(5)[0]
+    Placement.objects.update(state=PlacementState.DOUBT)
+    answered = dispatcher._send(outgoing)
+    dispatcher._record([answered])
+    assert world.placement(job).state == PlacementState.SUBMITTED
+
+
+def test_two_workers_take_a_job_once(world: World, ada: Person) -> None:
+    world.submit(ada)
+    first = world.dispatchers["cluster1"]._take(5)
+    second = world.dispatchers["cluster1"]._take(5)
+    assert (len(first), len(second)) == (1, 0)
+
+
+def test_a_disabled_persons_jobs_get_no_new_placement(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    Person.objects.update(is_active=False)
+    world.dispatch()
+    assert not world.clusters["cluster1"].submissions
+    Person.objects.update(is_active=True)
+    world.dispatch()
+    assert state(job) == "PENDING"
+
+
+def test_an_uploaded_input_file_travels_with_the_job(world: World, ada: Person) -> None:
+    checked = check_submission({"executable": "cat", "cluster": "cluster1"}, None, upload_name="in put.txt")
+    job = actions.submit_job(ada, checked, upload=actions.Upload("in put.txt", b"42\n"))
+    seen: list[object] = []
+    fake = world.clusters["cluster1"]
+    submit = fake.submit
+    fake.submit = lambda *a, **k: seen.append(k["files"]) or submit(*a, **k)  # type: ignore[method-assign,assignment]
+    world.dispatch()
+    assert seen == [{"in put.txt": b"42\n"}]
+    assert f"tandem_input='{job.spooler.path}/in put.txt'" in fake.scripts[0]

@@ -1,0 +1,152 @@
+"""Jobs that are on a cluster twice, or may start again."""
+
+import uuid
+from dataclasses import replace
+
+import pytest
+from django.utils import timezone
+from tests.jobs.protocol.world import TIMES, World, state, wait_out
+
+from tandem.accounts.models import Person
+from tandem.clusters.scheduler import Ending, Phase
+from tandem.jobs import actions
+from tandem.jobs.models import Job, Placement, PlacementState
+
+pytestmark = pytest.mark.django_db
+
+
+def twice(world: World, ada: Person) -> Job:
+    """Handed over twice: the first sending was given up and came through after all."""
+    job = world.submit(ada)
+    fake = world.clusters["cluster1"]
+    fake.lose_requests = 1
+    world.dispatch()
+    world.poll()
+    world.poll()
+    world.dispatch()
+    fake.add("ada", fake.submissions[0][0])
+    world.poll()
+    return job
+
+
+def test_the_loser_is_cancelled_only_once_the_others_claim_is_read(world: World, ada: Person) -> None:
+    job = twice(world, ada)
+    fake = world.clusters["cluster1"]
+    assert not fake.cancelled, "which of them will start, nobody knows yet"
+    winner = world.start(job)
+    world.poll()
+    assert [placement for _, placement in fake.cancelled] == [
+        placement for placement, _ in fake.submissions if placement != winner.placement
+    ]
+    winner.finish(0)
+    world.poll()
+    assert state(job) == "COMPLETED"
+
+
+def test_the_losers_end_is_not_the_jobs(world: World, ada: Person) -> None:
+    job = twice(world, ada)
+    fake = world.clusters["cluster1"]
+    world.start(job)
+    loser = min(fake.jobs)
+    other = max(fake.jobs)
+    ended = loser if fake.jobs[loser].phase == "waiting" else other
+    fake.end(ended, Ending.COMPLETED, 113)
+    world.poll()
+    assert state(job) == "RUNNING"
+
+
+def test_a_final_jobs_leftover_is_ended(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    run = world.start(job)
+    run.finish(0)
+    world.poll()
+    late = Placement.objects.create(
+        id=uuid.uuid4(), job=job, cluster="cluster1", state=PlacementState.DOUBT, state_since=timezone.now()
+    )
+    world.clusters["cluster1"].add("ada", late.pk)
+    world.poll()
+    world.poll()
+    assert late.pk in [placement for _, placement in world.clusters["cluster1"].cancelled]
+    assert state(job) == "COMPLETED"
+
+
+def test_a_silent_attempt_gets_a_successor_and_no_second_one(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    first = world.start(job)
+    world.poll()
+    first.end(ending=Ending.LOST_NODE)
+    wait_out(world, TIMES.take_over + 1)
+    world.dispatch()
+    world.poll()
+    world.dispatch()
+    assert [placement.attempt for placement in job.placements.order_by("created_at")] == [0, 1]
+    second = world.start(job, attempt=1)
+    world.poll()
+    assert state(job) == "RUNNING"
+    second.finish(0)
+    world.poll()
+    assert state(job) == "COMPLETED"
+
+
+def test_the_first_attempts_late_result_is_not_the_jobs(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    first = world.start(job)
+    world.poll()
+    first.end(ending=Ending.LOST_NODE)
+    wait_out(world, TIMES.take_over + 1)
+    world.dispatch()
+    world.start(job, attempt=1)
+    first.write_result(1)
+    world.poll()
+    assert state(job) == "RUNNING"
+
+
+def test_a_suspended_job_is_left_alone_however_still(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    fake = world.clusters["cluster1"]
+    fake.jobs[run.number] = replace(fake.jobs[run.number], phase=Phase.SUSPENDED, state="SUSPENDED")
+    wait_out(world, TIMES.take_over * 5)
+    world.dispatch()
+    assert state(job) == "SUSPENDED"
+    assert len(fake.submissions) == 1
+
+
+def test_a_job_that_slurm_requeued_waits_for_its_own_next_run(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    fake = world.clusters["cluster1"]
+    fake.jobs[run.number] = replace(fake.jobs[run.number], phase=Phase.WAITING, state="PENDING")
+    wait_out(world, TIMES.take_over + 1)
+    world.dispatch()
+    assert len(fake.submissions) == 1
+    assert state(job) == "PENDING"
+
+
+def test_only_restartable_jobs_may_be_requeued(world: World, ada: Person) -> None:
+    job, other = world.submit(ada, restartable=True), world.submit(ada)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    job.refresh_from_db()
+    actions.requeue_job(job, ada)
+    world.poll()
+    assert world.clusters["cluster1"].verbs == [("requeue", "ada")]
+    with pytest.raises(actions.ActionRefused):
+        actions.requeue_job(other, ada)
+
+
+def test_slurm_may_requeue_only_restartable_jobs_and_they_use_one_node(world: World, ada: Person) -> None:
+    world.submit(ada, restartable=True)
+    world.submit(ada)
+    world.dispatch()
+    options = [set(options) for _, options in world.clusters["cluster1"].submissions]
+    restartable = next(words for words in options if "--requeue" in words)
+    assert "--nodes=1" in restartable
+    assert any("--no-requeue" in words for words in options)
