@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import asyncssh
 import pytest
+from tests.clusters.hosts import Host, door_to
 
 from tandem.clusters.door import Door
-from tests.clusters.hosts import Host, door_to
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def own_host(tmp_path_factory: pytest.TempPathFactory, authority: asyncssh.SSHKe
     yield from _host(tmp_path_factory, authority)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def door(host: Host) -> Iterator[Door]:
     door = door_to(host)
     yield door

@@ -51,13 +51,15 @@ class Host:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        (self.directory / "before").write_text(self.before)
+        (self.directory / "before").write_text(self.before + "\n")
         (self.directory / "authority.pub").write_bytes(self.authority.export_public_key())
         if not (self.directory / "host_key").exists():
             asyncssh.generate_private_key("ssh-ed25519").write_private_key(self.directory / "host_key")
         self.process = subprocess.Popen(
             [
-                *"unshare --mount --pid --fork --kill-child --mount-proc --propagation private sh".split(),
+                "unshare",
+                *("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"),
+                "sh",
                 Path(__file__).parent / "sshd.sh",
                 self.directory,
                 str(self.port),

@@ -44,7 +44,7 @@ class Channel(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self, nonce: str) -> None:
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
-        self._noise = bytearray()
+        self.noise = bytearray()
         self._changed = asyncio.Event()
         self.complaint = bytearray()
         self.ready = False
@@ -74,14 +74,14 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         self._changed.set()
 
     def _await_ready(self, data: bytes) -> None:
-        self._noise += data
-        at = self._noise.find(frames.READY)
+        self.noise += data
+        at = self.noise.find(frames.READY)
         if at >= 0:
             self.ready = True
-            self.output.feed(bytes(self._noise[at + len(frames.READY) :]))
-            self._noise.clear()
-        elif len(self._noise) > 2**16:
-            del self._noise[: -len(frames.READY)]
+            self.output.feed(bytes(self.noise[at + len(frames.READY) :]))
+            self.noise.clear()
+        elif len(self.noise) > 2**16:
+            del self.noise[: -len(frames.READY)]
 
     def eof_received(self) -> bool:
         self.ended = True
@@ -132,7 +132,7 @@ async def start(
         await session.changed()
     if session.broken is not None or channel.get_exit_status() is None:
         raise NotStarted(f"the connection ended: {session.broken or 'no reason given'}")
-    said = session.complaint.decode("utf-8", "replace").strip()
+    said = (session.complaint or session.noise)[:500].decode("utf-8", "replace").strip()
     raise ClusterRefused(
         f"the login shell ended with status {channel.get_exit_status()} instead of running commands"
         + f": {said}" * bool(said)
