@@ -43,6 +43,8 @@ SlurmctldTimeout=30
 SlurmdTimeout=30
 KillWait=5
 MinJobAge=300
+# What no node of the queue can ever run is refused at once, in Slurm's words, instead of waiting for ever.
+EnforcePartLimits=ALL
 MaxJobCount=100000
 MaxArraySize=50001
 PropagateResourceLimits=NONE
@@ -97,7 +99,7 @@ def slurm_conf(zone: ZoneLayout, head: HeadHost, environment: Environment) -> st
     if not fixed:
         text = text.replace("SuspendExcNodes=\n", "")
     lines = [
-        f"NodeName={node.name} NodeHostname={node.name} NodeAddr={node.address} Port={node.port} "
+        f"NodeName={node.name} NodeHostname={node.name} NodeAddr={node.address} "
         f"CPUs={node.cpus} RealMemory={node.memory} State={'CLOUD' if node.elastic else 'UNKNOWN'}"
         for node in head.nodes
     ]
