@@ -3,16 +3,16 @@
 import json
 import os
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from pydantic import BaseModel
 
 
 class NotSignedInError(Exception):
     """There is nothing kept, and nothing given by the process environment."""
 
 
-class Credentials(BaseModel):
+@dataclass(frozen=True)
+class Credentials:
     """How to reach a portal and who asks. `authority` is the PEM text of the portal's own authority, if it has one."""
 
     url: str
@@ -39,10 +39,10 @@ def load_credentials() -> Credentials:
         pem = Path(authority).read_text() if authority else ""
         return Credentials(url=url.rstrip("/"), token=token, authority=pem)
     try:
-        return Credentials.model_validate_json(credentials_path().read_bytes())
+        return Credentials(**json.loads(credentials_path().read_bytes()))
     except FileNotFoundError:
         raise NotSignedInError("You are not signed in: run `tandem login`.") from None
-    except ValueError:
+    except (ValueError, TypeError):
         raise NotSignedInError(f"{credentials_path()} is damaged: run `tandem login`.") from None
 
 
@@ -53,7 +53,7 @@ def keep_credentials(credentials: Credentials) -> Path:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".credentials")  # mkstemp: 0600 whatever the umask
     try:
         with os.fdopen(handle, "w") as file:
-            json.dump(credentials.model_dump(exclude_none=True), file)
+            json.dump(asdict(credentials), file)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
