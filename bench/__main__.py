@@ -34,7 +34,7 @@ def main() -> None:
             lab.up()
         token = lab.sign_in()
         if "durable" in parts:
-            rows += said(until_durable(lab, token, wanted.rounds, wanted.count))
+            rows += said(until_durable(lab, token, wanted.rounds, wanted.count // 4))
         if "sustained" in parts:
             rows += said(sustained(lab, token, wanted.rounds, wanted.count))
         if "polling" in parts:

@@ -1,6 +1,6 @@
 """What runs inside the zones, handed over as text: Debian's Python, nothing else."""
 
-# Arguments: how many. Prints the seconds of each `sbatch` process.
+# Arguments: how many, the pause after each. Prints the seconds of each `sbatch` process.
 SBATCH_ALONE = """
 import json, subprocess, sys, time
 times = []
@@ -9,6 +9,7 @@ for _ in range(int(sys.argv[1])):
     subprocess.run(["sbatch", "--begin=now+1hour", "--output=/dev/null", "--wrap=true"],
                    check=True, stdout=subprocess.DEVNULL, close_fds=False)
     times.append(time.perf_counter() - begin)
+    time.sleep(float(sys.argv[2]))
 print(json.dumps(times))
 """
 

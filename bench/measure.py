@@ -50,13 +50,14 @@ def timed() -> Iterator[Stopwatch]:
         watch.stop()
 
 
-def each(count: int, work: Callable[[], object]) -> list[float]:
-    """Do `work` so many times; the seconds of each."""
+def each(count: int, work: Callable[[], object], pause: float = 0) -> list[float]:
+    """Do `work` so many times, with a pause after each; the seconds of each."""
     times = []
     for _ in range(count):
         with timed() as watch:
             work()
         times.append(watch.seconds)
+        time.sleep(pause)
     return times
 
 

@@ -14,6 +14,8 @@ from bench.measure import Row, each, median, milliseconds, timed
 
 AT_A_TIME = 4
 PATIENCE = 300.0
+# One submission now and then: long enough for what follows from it (handing it on to Slurm, or Slurm's own work).
+PAUSE = 0.25
 
 
 def submission(lab: Lab, project: str) -> dict[str, object]:
@@ -35,8 +37,8 @@ def until_durable(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
         each(20, lambda: portal("POST", "/jobs", body))
         for _ in range(rounds):
             settle(lab, token, "alone")
-            raw.append(lab.on_head(SBATCH_ALONE, str(count)))
-            api.append(each(count, lambda: portal("POST", "/jobs", body)))
+            raw.append(lab.on_head(SBATCH_ALONE, str(count), str(PAUSE)))
+            api.append(each(count, lambda: portal("POST", "/jobs", body), PAUSE))
     settle(lab, token, "alone")
     lab.on_head(CLEAR)
     ours, theirs = median([median(times) for times in api]), median([median(times) for times in raw])
