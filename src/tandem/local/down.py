@@ -3,16 +3,20 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from tandem.local.processes import Init, inits
+from tandem.local.drill import is_frozen
+from tandem.local.processes import CORE, Init, inits
 from tandem.local.progress import Progress
 from tandem.local.state import State
 from tandem.local.supervise import Supervisor, UnreachableError
 from tandem.local.zone import stop_place
 
 # In this order: nothing new comes in, then the controllers save their state, then accounting takes their last words.
-_DOORS = ("worker", "web", "streams", "nodes", "follower", "signer", "sshd-")
-_CONTROLLERS = ("slurmctld-",)
-_ACCOUNTING = ("slurmdbd",)
+_GROUPS_OF_ZONE = (
+    ("worker", "web", "streams", "nodes", "follower", "signer", "sshd-"),
+    ("slurmctld-",),
+    ("slurmdbd",),
+)
+_GROUPS_OF_CORE = (("balancer",), ("database",))
 
 
 class Down:
@@ -24,33 +28,35 @@ class Down:
 
     def run(self, *, purge: bool = False) -> bool:
         """Stop everything, and forget the state if asked. Returns whether anything ran."""
-        running = list(inits(self.state.name))
-        zones = [init for init in running if init.place != "core"]
-        if zones:
-            with self.progress.step(f"Stopping {', '.join(sorted(init.place for init in zones))}"):
-                with ThreadPoolExecutor() as pool:
-                    list(pool.map(_stop_gently, zones))
-                for init in zones:
-                    stop_place(self.state.name, init.place)
-        if core := next((init for init in running if init.place == "core"), None):
+        places = [init.place for init in inits(self.state.name)]
+        if zones := sorted(place for place in places if place != CORE):
+            with self.progress.step(f"Stopping {', '.join(zones)}"):
+                stop_gently(self.state.name, zones)
+        if CORE in places:
             with self.progress.step("Stopping the core"):
-                _stop_services(core, ("balancer",), ("database",))
-                stop_place(self.state.name, "core")
+                stop_gently(self.state.name, [CORE])
         if purge and self.state.root.exists():
             with self.progress.step(f"Removing {self.state.root}"):
                 shutil.rmtree(self.state.root)
-        return bool(running)
+        return bool(places)
 
 
-def _stop_gently(zone: Init) -> None:
-    _stop_services(zone, _DOORS, _CONTROLLERS, _ACCOUNTING)
+def stop_gently(environment: str, places: list[str]) -> None:
+    """Stop zones or the core at once, each after what it runs has saved what it knows."""
+    running = [init for init in inits(environment) if init.place in places]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_stop_services, running))
+    for init in running:
+        stop_place(environment, init.place)
 
 
-def _stop_services(init: Init, *groups: tuple[str, ...]) -> None:
-    """Stop services group by group. One that hangs (the zone may be frozen or cut off) is not waited for for ever."""
+def _stop_services(init: Init) -> None:
+    """Stop services group by group. One that hangs is not waited for for ever, and a frozen zone not at all."""
+    if is_frozen(init):
+        return
     supervisor = Supervisor.of(init)
     try:
-        for group in groups:
+        for group in _GROUPS_OF_CORE if init.place == CORE else _GROUPS_OF_ZONE:
             names = [one.name for one in supervisor.services() if one.pid and one.name.startswith(group)]
             for name in names:
                 supervisor.stop(name, wait=False)

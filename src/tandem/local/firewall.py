@@ -6,7 +6,7 @@ from tandem.local.templating import template
 
 
 def zone_firewall(layout: Layout, zone: ZoneLayout) -> str:
-    """For heads and compute nodes of a zone: sshd for portal nodes; nothing goes out but slurmdbd to the database."""
+    """For a zone's heads: sshd for portal nodes; nothing leaves the zone but slurmdbd's words to the database."""
     return template(
         "zone.nft",
         core=CORE_ADDRESS,
@@ -14,7 +14,13 @@ def zone_firewall(layout: Layout, zone: ZoneLayout) -> str:
         portals=_set(layout.portal_addresses),
         heads=_set([head.address for head in zone.heads] or [zone.address]),
         slurm=SERVICE_IDS["slurm"],
+        nodes=zone.node_network,
     )
+
+
+def node_firewall(zone: ZoneLayout) -> str:
+    """For each compute node of a zone: heads and nodes of the zone, and nothing else."""
+    return template("node.nft", peers=_set([zone.node_network, *zone.addresses]))
 
 
 def portal_firewall(layout: Layout) -> str:

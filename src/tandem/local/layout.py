@@ -11,10 +11,15 @@ Every environment has a network of its own, so all of them use the same addresse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address, ip_network
 
 from tandem.environment import Cluster, Environment, Zone
 
-PREFIX = 16
+PREFIX = 8
+# Compute nodes have addresses of their own: a /14 for each zone, from 10.128.0.0 on.
+NODES_PER_ZONE = 2**18
+MOST_CLUSTERS = 12
+MOST_QUEUES = 10
 CORE_ADDRESS = "10.77.0.2"
 DATABASE_PORT = 3306
 ACCOUNTING_PORT = 6819
@@ -28,7 +33,6 @@ class NodeHost:
 
     name: str
     address: str
-    port: int
     queue: str
     cpus: int
     memory: int
@@ -65,8 +69,13 @@ class ZoneLayout:
 
     @property
     def addresses(self) -> list[str]:
-        """All addresses of heads and compute nodes."""
+        """The addresses of its heads."""
         return list(dict.fromkeys([self.address, *(head.address for head in self.heads)]))
+
+    @property
+    def node_network(self) -> str:
+        """The addresses of this zone's compute nodes."""
+        return str(ip_network((int(ip_address("10.128.0.0")) + self.index * NODES_PER_ZONE, 14)))
 
     @property
     def accounting_database(self) -> str:
@@ -123,23 +132,27 @@ class Layout:
             address=address,
             controller_port=6817 if place == 0 else 6820 + place,
             scratch=self.environment.storage.scratch[cluster.name].path,
-            nodes=tuple(_nodes(cluster, address, 7001 + place * 4000)),
+            nodes=tuple(_nodes(cluster, index, place)),
         )
 
 
-def _nodes(cluster: Cluster, address: str, port: int) -> Iterator[NodeHost]:
-    for queue in cluster.queues:
+def _nodes(cluster: Cluster, zone: int, place: int) -> Iterator[NodeHost]:
+    for row, queue in enumerate(cluster.queues):
         # Named as ParallelCluster names them: st for static, dy for dynamic.
         names = [f"{queue.name}-st-{number}" for number in range(1, queue.fixed_nodes + 1)]
         names += [f"{queue.name}-dy-{number}" for number in range(1, queue.elastic_nodes + 1)]
         for number, name in enumerate(names):
             yield NodeHost(
                 name=name,
-                address=address,
-                port=port,
+                address=_node_address(zone, place, row, number),
                 queue=queue.name,
                 cpus=queue.cpus,
                 memory=int(queue.memory_gib * 1024),
                 elastic=number >= queue.fixed_nodes,
             )
-            port += 1
+
+
+def _node_address(zone: int, cluster: int, queue: int, number: int) -> str:
+    """An address that stays the same when the numbers of nodes change."""
+    serial = 1 + queue + MOST_QUEUES * (cluster + MOST_CLUSTERS * number)
+    return str(ip_address("10.128.0.0") + zone * NODES_PER_ZONE + serial)

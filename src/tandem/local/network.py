@@ -62,14 +62,16 @@ def connect_zone(core: Init, zone: ZoneLayout, init: Init, directory: Path) -> N
     # A cable of a zone that has just died may linger for a moment.
     present = run_inside(core, "ip", "-o", "link", "show")
     batch = [f"link delete {cable}" for cable in (head, portal) if f" {cable}@" in present]
-    for cable, inner in ((head, "eth0"), (portal, "portal")):
+    for cable, inner in ((head, "uplink"), (portal, "portal")):
         batch += [
             f"link add {cable} type veth peer name {inner} netns {init.pid}",
             f"link set {cable} master {BRIDGE} up",
         ]
     run_inside(core, "ip", "-batch", "-", data="\n".join(batch))
-    inside = ["link set lo up", *(f"address add {address}/{PREFIX} dev eth0" for address in zone.addresses)]
-    inside += ["link set eth0 up", "link set portal netns portal"]
+    # Heads share the zone's own bridge, which compute nodes are plugged into when they boot (inside/boot).
+    inside = ["link set lo up", "link add eth0 type bridge forward_delay 0 stp_state 0"]
+    inside += [f"address add {address}/{PREFIX} dev eth0" for address in zone.addresses]
+    inside += ["link set eth0 up", "link set uplink master eth0 up", "link set portal netns portal"]
     run_inside(init, "ip", "-batch", "-", namespaces=("--net", "--mount"), data="\n".join(inside))
     at_portal = [
         "link set portal name eth0",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+# The place that is no zone.
+CORE = "core"
 # What an init is before and after it has built its root.
 _INIT_MODULES = (b"tandem.local.init", b"supervisor.supervisord")
 

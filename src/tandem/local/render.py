@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.environment import Environment
-from tandem.local.firewall import core_firewall, portal_firewall, zone_firewall
+from tandem.local.firewall import core_firewall, node_firewall, portal_firewall, zone_firewall
 from tandem.local.layout import (
     CORE_ADDRESS,
     DATABASE_PORT,
@@ -187,6 +187,7 @@ def zone_tree(layout: Layout, zone: ZoneLayout, state: State, secrets: Secrets) 
             out.file(f"secrets/{service}/{file}", read(), 0o600, f"tandem-{service}")
     out.file("firewall.nft", zone_firewall(layout, zone))
     out.file("firewall-portal.nft", portal_firewall(layout))
+    out.file("firewall-node.nft", node_firewall(zone))
     return out
 
 

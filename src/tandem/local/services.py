@@ -124,12 +124,14 @@ _MUNGED = [
 _MUNGE = "path:/run/munge/munge.socket.2"
 
 
-def _boot(kind: str, host: str, cluster: str, *waits: str, user: str = "") -> list[str]:
+def _boot(kind: str, host: str, cluster: str, *waits: str, user: str = "", address: str = "") -> list[str]:
     """The beginning of a command that runs on one of the zone's hosts."""
     words = [BOOT, kind, host, cluster]
     for what in waits:
         words += ["--wait", what]
-    return [*words, *(("--user", user) if user else ()), "--"]
+    words += ["--user", user] if user else []
+    words += ["--address", address] if address else []
+    return [*words, "--"]
 
 
 def _cluster_services(zone: ZoneLayout, head: HeadHost, storage: str) -> list[Service]:
@@ -152,7 +154,7 @@ def _cluster_services(zone: ZoneLayout, head: HeadHost, storage: str) -> list[Se
         Service(
             node_service(cluster, node.name),
             ["/usr/sbin/slurmd", "-D", "-b", "-N", node.name],
-            _boot("node", node.name, cluster, _MUNGE, f"mount:{storage}"),
+            _boot("node", node.name, cluster, _MUNGE, f"mount:{storage}", address=node.address),
             starts_itself=not node.elastic,
             # Power off: whatever runs on a node ends with it.
             stop_signal="KILL",

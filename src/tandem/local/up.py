@@ -9,6 +9,7 @@ from tandem.environment import Environment
 from tandem.local.apply import apply_to_core, apply_to_zone, restart_portal
 from tandem.local.balancer import node_is_up
 from tandem.local.bundle import build_bundle, bundle_is_fresh
+from tandem.local.down import stop_gently
 from tandem.local.firstjob import FirstJobs
 from tandem.local.health import cluster_answers, database_answers, portal_answers
 from tandem.local.layout import Layout, ZoneLayout
@@ -92,8 +93,7 @@ class Up:
         places = [*plan.stop_zones, *plan.restart_zones, *(["core"] if plan.restart_core else [])]
         if places:
             with self.progress.step(f"Stopping {', '.join(places)}"):
-                for place in places:
-                    stop_place(self.state.name, place)
+                stop_gently(self.state.name, places)
 
     def _start(self, plan: Plan) -> None:
         if plan.start_core or plan.restart_core:

@@ -43,7 +43,7 @@ class Order:
     def fingerprint(self) -> str:
         """What cannot change under a running init. The network is in it: an init's addresses are given once."""
         document = asdict(self)
-        document["root"].pop("namespaces")
+        document["root"]["namespaces"] = sorted(self.root.namespaces)
         return json.dumps(document, default=str) + "\n"
 
 
@@ -119,6 +119,7 @@ def zone_order(state: State, zone: ZoneLayout, environment: Environment) -> Orde
             links=_LINKS,
             files=_FILES,
             directories=["/root", "/etc/slurm", "/var/spool/slurmd", shared],
+            namespaces={"zone": "/proc/self/ns/net"},
             # Who could read it would pass by the storage's delays and losses.
             closed=["/.storage"],
         ),
