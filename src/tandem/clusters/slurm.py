@@ -78,20 +78,20 @@ timeout {LIST_TIME} sacct -n -X -D -p --delimiter="$2" -u "$1" -S "$4" -o "$5"
 printf '\\n%s section ended %s\\n' "$2" "$?"
 """
 
-# slurm_strerror's words. Not contacted: nothing was sent.
-NOT_CONTACTED = re.compile(
-    r"Unable to contact slurm controller \(connect failure\)|Communication connection failure|Connection refused"
-)
+# slurm_strerror's words, looked for in this order. Not contacted: nothing was sent.
+NOT_CONTACTED = re.compile(r"Unable to contact slurm controller \(connect failure\)")
+# The request could not be signed, so nothing was sent either; it is not slurmctld that is silent.
+NOT_SIGNED = re.compile(r"Munge encode failed|auth_g_create")
 # Sent, or perhaps sent: slurmctld may have taken the job, or take it when it goes on.
 IN_DOUBT = re.compile(
-    r"timed out|Zero Bytes|(send|receive|shutdown) failure|standby|Unexpected message|Transport|Socket"
-    r"|Unspecified error|shutting down|sleeping and retrying",
+    r"timed out|Zero Bytes|(send|receive|shutdown|connection) failure|standby|Unexpected message|Transport"
+    r"|Unspecified error|shutting down|sleeping and retrying|Munge decode|Protocol authentication",
     re.IGNORECASE,
 )
 # Slurm or its surroundings are out of order; says nothing about this job, and trying again later may help.
 OUT_OF_ORDER = re.compile(
-    r"munge|authentication|credential|temporarily|Resource temporarily|in maintenance|Unable to contact"
-    r"|accounting (database|storage)|Invalid user id|No space left|fork|could not establish a configuration",
+    r"authentication credential|temporarily|in maintenance|Unable to contact|accounting (database|storage)"
+    r"|Invalid user id|No space left|fork|could not establish a configuration",
     re.IGNORECASE,
 )
 SECTION = "\n{nonce} section (?P<name>[a-z]+) (?P<status>[0-9]+)\n"
@@ -219,10 +219,12 @@ class Slurm:
             raise AnswerLost(f"{self.cluster}: {words}")
         if answer.status in {125, 126, 127}:
             raise ClusterRefused(f"{self.cluster}: Slurm's commands cannot be run there: {words}")
-        if IN_DOUBT.search(words):
-            raise AnswerLost(f"{self.cluster}: {words}")
         if NOT_CONTACTED.search(words):
             raise ClusterUnreachable(f"{self.cluster}: {words}")
+        if NOT_SIGNED.search(words):
+            raise ClusterRefused(f"{self.cluster}: {words}")
+        if IN_DOUBT.search(words):
+            raise AnswerLost(f"{self.cluster}: {words}")
         if OUT_OF_ORDER.search(words):
             raise ClusterRefused(f"{self.cluster}: {words}")
 

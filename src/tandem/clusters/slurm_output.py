@@ -59,7 +59,7 @@ def read_jobs(text: str, nonce: str) -> list[SchedulerJob]:
                 scheduler_id=array or raw,
                 raw_id=raw,
                 user=user,
-                name=name,
+                name=shown(name),
                 placement=placement_of(wckey),
                 phase=phase,
                 ending=ending,
@@ -88,7 +88,7 @@ def read_ended(text: str, nonce: str) -> list[SchedulerJob]:
             scheduler_id=array,
             raw_id=raw,
             user=user,
-            name=name,
+            name=shown(name),
             placement=placement_of(wckey),
             phase=phase,
             ending=ending,
@@ -157,7 +157,7 @@ def read_queues(text: str, nodes: list[Node]) -> list[Queue]:
         members = [node for node in nodes if name in node.queues]
         queues.append(
             Queue(
-                name=name,
+                name=shown(name),
                 available=values.get("State") == "UP",
                 is_default=values.get("Default") == "YES",
                 time_limit=read_duration(values.get("MaxTime", "")),
@@ -189,6 +189,11 @@ def read_duration(text: str) -> int | None:
 def placement_of(wckey: str) -> str | None:
     """The placement that a wckey names, if it can be one. Anybody can write any: the job's user counts as well."""
     return wckey if UUID.fullmatch(wckey) else None
+
+
+def shown(name: str) -> str:
+    """A name that people chose, as text that can be stored: bytes that are not UTF-8 become U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _records(text: str, nonce: str, size: int) -> Iterator[list[str]]:

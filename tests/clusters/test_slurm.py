@@ -1,0 +1,227 @@
+"""What a failure of Slurm's commands means, with stand-ins for the commands and the real sshd between."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from tests.clusters.hosts import Host
+
+from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, SubmissionRefused
+from tandem.clusters.slurm import Slurm
+
+SBATCH = """#!/bin/sh
+env >/home/zed/environment
+printf '%s\\n' "$@" >/home/zed/arguments
+cat >/home/zed/script
+pwd >/home/zed/directory
+echo 4711
+"""
+
+
+@pytest.fixture
+def slurm(host: Host, door: Door) -> Iterator[Slurm]:
+    host.inside("sh", "-c", "mkdir -p /efs/spoolers/zed && chown zed /efs/spoolers/zed")
+    yield Slurm(door, "cluster1")
+    host.inside("sh", "-c", "rm -rf /opt/slurm/bin/*")
+
+
+def submit(slurm: Slurm, script: str = "#!/bin/sh\ntrue\n", **more: object) -> tuple[str, uuid.UUID]:
+    placement = uuid.uuid4()
+    places = {"spooler": f"/efs/spoolers/zed/{placement}", "control": f"/efs/spoolers/zed/.tandem/{placement}"}
+    return slurm.submit("zed", placement, script, **(places | more)), placement  # type: ignore[arg-type]
+
+
+def failing(host: Host, words: str, status: int = 1) -> None:
+    host.program("sbatch", f"#!/bin/sh\necho 'sbatch: error: {words}' >&2\nexit {status}\n")
+
+
+def test_one_round_trip_makes_the_places_and_submits_in_a_clean_environment(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", SBATCH)
+    script = "#!/bin/sh\necho 'it''s'\n\n\n"
+    found, placement = submit(slurm, options=["--job-name=a b\n$(id)"], script=script)
+    assert found == "4711"
+    spooler, control = f"/efs/spoolers/zed/{placement}", f"/efs/spoolers/zed/.tandem/{placement}"
+    assert host.inside("stat", "-c", "%a %U", spooler, control) == "700 zed\n700 zed\n"
+    assert host.inside("cat", "/home/zed/script") == script
+    assert host.inside("cat", "/home/zed/directory") == f"{spooler}\n"
+    arguments = host.inside("cat", "/home/zed/arguments")
+    assert arguments.startswith("--job-name=a b\n$(id)\n")
+    assert f"--wckey={placement}\n--comment={placement}\n" in arguments
+    names = {line.partition("=")[0] for line in host.inside("cat", "/home/zed/environment").splitlines()}
+    assert names - {"_", "PWD", "OLDPWD", "SHLVL"} == {"HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG"}
+
+
+def test_input_files_arrive_whole_and_never_replace_what_is_there(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", SBATCH)
+    content = bytes(range(256)) * 20_000
+    placement = uuid.uuid4()
+    files = {"in put\n.dat": content, ".hidden": b"", "..odd": b"1", "-f": b"2"}
+    for again in (b"", b"changed"):
+        slurm.submit(
+            "zed",
+            placement,
+            "#!/bin/sh\n",
+            spooler=f"/efs/spoolers/zed/{placement}",
+            control="/efs/spoolers/zed/.tandem/x",
+            files={name: data + again for name, data in files.items()},
+        )
+    for name, data in files.items():
+        sums = host.inside(
+            "sh", "-c", 'sha256sum <"$1"; stat -c %a -- "$1"', "sh", f"/efs/spoolers/zed/{placement}/{name}"
+        )
+        import hashlib
+
+        assert sums.split() == [hashlib.sha256(data).hexdigest(), "-", "600"]
+    left = host.inside("ls", "-A", f"/efs/spoolers/zed/{placement}")
+    assert ".incoming" not in left
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "", "a\0"])
+def test_an_input_file_cannot_leave_the_spooler(slurm: Slurm, name: str) -> None:
+    with pytest.raises(ValueError, match="plain name"):
+        submit(slurm, files={name: b""})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Batch job submission failed: Invalid partition name specified", SubmissionRefused),
+        ("Batch job submission failed: Requested node configuration is not available", SubmissionRefused),
+        ("Invalid --time specification", SubmissionRefused),
+        ("Batch job submission failed: Unable to contact slurm controller (connect failure)", ClusterUnreachable),
+        ("Batch job submission failed: Socket timed out on send/recv operation", AnswerLost),
+        ("Batch job submission failed: Zero Bytes were transmitted or received", AnswerLost),
+        ("Batch job submission failed: Unable to contact slurm controller (receive failure)", AnswerLost),
+        ("Batch job submission failed: Slurm backup controller in standby mode", AnswerLost),
+        ("Munge encode failed: Failed to access socket; Protocol authentication error", ClusterRefused),
+        ("Munge decode failed: Expired credential; Protocol authentication error", AnswerLost),
+        ("Batch job submission failed: Invalid authentication credential", ClusterRefused),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", AnswerLost),
+    ],
+)
+def test_slurms_failures_are_told_apart(host: Host, slurm: Slurm, words: str, expected: type[Exception]) -> None:
+    failing(host, words)
+    with pytest.raises(expected) as caught:
+        submit(slurm)
+    assert type(caught.value) is expected
+    assert words in str(caught.value)
+
+
+def test_a_refusal_is_in_slurms_own_words_without_its_commands_name(host: Host, slurm: Slurm) -> None:
+    failing(host, "invalid partition specified: nosuch")
+    with pytest.raises(SubmissionRefused) as caught:
+        submit(slurm)
+    assert str(caught.value) == "invalid partition specified: nosuch"
+
+
+def test_an_sbatch_that_hangs_may_have_submitted(host: Host, slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(host, "", status=124)  # as `timeout` leaves it
+    with pytest.raises(AnswerLost, match="did not answer in time"):
+        submit(slurm)
+
+
+def test_an_sbatch_that_says_yes_without_an_id_may_have_submitted(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", "#!/bin/sh\necho something else\n")
+    with pytest.raises(AnswerLost):
+        submit(slurm)
+
+
+def test_a_cluster_without_sbatch_refuses_rather_than_the_job_failing(slurm: Slurm, host: Host) -> None:
+    failing(host, "not found", status=127)
+    with pytest.raises(ClusterRefused) as caught:
+        submit(slurm)
+    assert not isinstance(caught.value, SubmissionRefused)
+
+
+def test_storage_that_refuses_is_not_the_schedulers_no_and_nothing_is_submitted(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", SBATCH)
+    host.inside("rm", "-f", "/home/zed/script")
+    with pytest.raises(ClusterRefused, match="spooler could not be made") as caught:
+        submit(slurm, spooler="/proc/nothing")
+    assert not isinstance(caught.value, SubmissionRefused)
+    assert "script" not in host.inside("ls", "/home/zed").split()
+
+
+def test_a_full_disk_submits_nothing(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", SBATCH)
+    host.inside(
+        "sh", "-c", "rm -f /home/zed/script; mkdir -p /mnt/small; mount -t tmpfs -o size=64k,mode=777 none /mnt/small"
+    )
+    try:
+        with pytest.raises(ClusterRefused, match="No space left"):
+            submit(slurm, spooler="/mnt/small/job", files={"big": b"x" * 1_000_000})
+        assert "script" not in host.inside("ls", "/home/zed").split()
+        assert host.inside("ls", "-A", "/mnt/small/job") == ""
+    finally:
+        host.inside("umount", "/mnt/small")
+
+
+def test_cancel_names_the_user_and_the_placement_and_no_slurm_id(host: Host, slurm: Slurm) -> None:
+    host.program("scancel", "#!/bin/sh\nprintf '%s\\n' \"$@\" >/home/zed/cancelled\n")
+    placement = uuid.uuid4()
+    slurm.cancel("zed", placement, owner="alice")
+    assert host.inside("cat", "/home/zed/cancelled") == f"--user=alice\n--wckey={placement}\n"
+
+
+def test_a_cancel_that_slurm_refuses_is_in_its_own_words(host: Host, slurm: Slurm) -> None:
+    host.program(
+        "scancel",
+        "#!/bin/sh\necho 'scancel: error: Kill job error on job id 7: Access/permission denied' >&2; exit 1\n",
+    )
+    with pytest.raises(ClusterRefused, match="Access/permission denied"):
+        slurm.cancel("zed", uuid.uuid4())
+
+
+LISTS = """#!/bin/sh
+case $0 in
+*squeue)
+	safe='7|7|N,A|zed|RUNNING|None|main|n1|2026-11-22T08:00:00|N,A|N,A'
+	printf '%s' "$SQUEUE_FORMAT" | sed "s/^%A.*%e/$safe/; s/%w/WCKEY/; s/%j/x/"
+	echo
+	;;
+*) exit STATUS ;;
+esac
+"""
+
+
+def look_up(host: Host, slurm: Slurm, wckey: str, asked: uuid.UUID, sacct: int) -> list[str]:
+    text = LISTS.replace("WCKEY", wckey).replace("STATUS", str(sacct))
+    host.program("squeue", text)
+    host.program("sacct", text)
+    return [job.scheduler_id for job in slurm.look_up("zed", asked)]
+
+
+def test_a_look_up_finds_the_placement_by_user_and_wckey(host: Host, slurm: Slurm) -> None:
+    asked = uuid.uuid4()
+    assert look_up(host, slurm, str(asked), asked, sacct=0) == ["7"]
+    assert look_up(host, slurm, str(asked), asked, sacct=1) == ["7"]
+    assert look_up(host, slurm, str(uuid.uuid4()), asked, sacct=0) == []
+
+
+def test_not_found_is_no_answer_while_the_accounting_database_is_silent(host: Host, slurm: Slurm) -> None:
+    with pytest.raises(ClusterUnreachable):
+        look_up(host, slurm, str(uuid.uuid4()), uuid.uuid4(), sacct=1)
+
+
+def test_hold_acts_on_what_a_look_up_finds(host: Host, slurm: Slurm) -> None:
+    asked = uuid.uuid4()
+    look_up(host, slurm, str(asked), asked, sacct=0)
+    host.program("scontrol", "#!/bin/sh\nprintf '%s ' \"$@\" >/home/zed/control\n")
+    slurm.hold("zed", asked)
+    assert host.inside("cat", "/home/zed/control") == "hold 7 "
+    with pytest.raises(ClusterRefused, match="no such job"):
+        slurm.requeue("zed", uuid.uuid4())
+
+
+def test_the_watchers_one_pass_comes_through_its_forced_command(host: Host, slurm: Slurm) -> None:
+    host.program("squeue", LISTS.replace("WCKEY", "w"))
+    for name in ("scontrol", "sdiag"):
+        host.program(name, "#!/bin/sh\n")
+    picture = slurm.picture()
+    assert [(job.user, job.scheduler_id) for job in picture.jobs] == [("zed", "7")]
+
+
+def test_a_picture_without_slurm_is_unreachable_in_slurms_words(host: Host, slurm: Slurm) -> None:
+    host.program("squeue", "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1\n")
+    with pytest.raises(ClusterUnreachable, match="Unable to contact slurm controller"):
+        slurm.picture()
