@@ -239,7 +239,8 @@ while [ "$tandem_woken" = 1 ]; do
     tandem_code=$?
 done
 [ -z "$tandem_dog" ] || kill -s KILL "$tandem_dog" 2>/dev/null
-tandem_signal KILL
+# Whoever ended it may have been killed just now, in the middle of it.
+if [ -e "$tandem_local/going" ]; then tandem_signal KILL; else tandem_kill_all; fi
 
 # 6. The result, written aside and renamed, so that it is read whole or not at all.
 tandem_write_result() {
