@@ -100,7 +100,7 @@ def test_queues_and_nodes(picture: ClusterPicture) -> None:
             8,
             4,
             16000,
-            2048,
+            2560,
             18.91,
         ),
     )
