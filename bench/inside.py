@@ -1,16 +1,13 @@
 """What runs inside the zones, handed over as text: Debian's Python, nothing else."""
 
-# Arguments: how many, the pause after each. Prints the seconds of each `sbatch` process.
-SBATCH_ALONE = """
-import json, subprocess, sys, time
-times = []
-for _ in range(int(sys.argv[1])):
+# For each line that it reads: runs one `sbatch` process and prints its seconds.
+SBATCH_WHEN_TOLD = """
+import subprocess, sys, time
+for _ in sys.stdin:
     begin = time.perf_counter()
     subprocess.run(["sbatch", "--begin=now+1hour", "--output=/dev/null", "--wrap=true"],
                    check=True, stdout=subprocess.DEVNULL, close_fds=False)
-    times.append(time.perf_counter() - begin)
-    time.sleep(float(sys.argv[2]))
-print(json.dumps(times))
+    print(time.perf_counter() - begin, flush=True)
 """
 
 # Arguments: how many, how many at a time. Prints the seconds of all of them together.

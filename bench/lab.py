@@ -5,7 +5,7 @@ import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,6 +54,23 @@ class Lab:
         """Run a Python script on the cluster's head node as the person; the JSON it prints."""
         words = ["--user", self.person, f"head-{self.cluster}", "--", "/usr/bin/python3", "-c", script, *arguments]
         return json.loads(self.tandem("shell", *words))
+
+    @contextmanager
+    def told_on_head(self, script: str) -> Iterator[Callable[[], float]]:
+        """A Python script on the head node that prints a number for each line it reads; call it for the next number."""
+        words = ["shell", "--file", str(self.file), "--user", self.person, f"head-{self.cluster}"]
+        command = [sys.executable, "-m", "tandem", *words, "--", "/usr/bin/python3", "-c", script]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+            told, heard = process.stdin, process.stdout
+            assert told is not None
+            assert heard is not None
+
+            def once() -> float:
+                told.write("\n")
+                told.flush()
+                return float(heard.readline())
+
+            yield once
 
     def on_portal(self, script: str, *arguments: str) -> Any:
         """Run a Python script on a portal node as its worker; the JSON it prints."""

@@ -50,15 +50,11 @@ def timed() -> Iterator[Stopwatch]:
         watch.stop()
 
 
-def each(count: int, work: Callable[[], object], pause: float = 0) -> list[float]:
-    """Do `work` so many times, with a pause after each; the seconds of each."""
-    times = []
-    for _ in range(count):
-        with timed() as watch:
-            work()
-        times.append(watch.seconds)
-        time.sleep(pause)
-    return times
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long `work` takes, once."""
+    with timed() as watch:
+        work()
+    return watch.seconds
 
 
 def median(values: Sequence[float]) -> float:

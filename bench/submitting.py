@@ -8,14 +8,15 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.inside import CLEAR, SBATCH_ALONE, SBATCH_PARALLEL
+from bench.inside import CLEAR, SBATCH_PARALLEL, SBATCH_WHEN_TOLD
 from bench.lab import Lab, Requests
-from bench.measure import Row, each, median, milliseconds, timed
+from bench.measure import Row, median, milliseconds, seconds_of, timed
 
 AT_A_TIME = 4
 PATIENCE = 300.0
 # One submission now and then: long enough for what follows from it (handing it on to Slurm, or Slurm's own work).
 PAUSE = 0.25
+WARM_UP = 10
 
 
 def submission(lab: Lab, project: str) -> dict[str, object]:
@@ -29,28 +30,28 @@ def submission(lab: Lab, project: str) -> dict[str, object]:
 
 
 def until_durable(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
-    """The API's answer to a submission, beside one `sbatch` process."""
-    api: list[list[float]] = []
-    raw: list[list[float]] = []
-    with Requests(lab, token) as portal:
-        body = submission(lab, "alone")
-        each(20, lambda: portal("POST", "/jobs", body))
-        for _ in range(rounds):
-            settle(lab, token, "alone")
-            raw.append(lab.on_head(SBATCH_ALONE, str(count), str(PAUSE)))
-            api.append(each(count, lambda: portal("POST", "/jobs", body), PAUSE))
+    """The API's answer to a submission, beside one `sbatch` process; one of each in turn."""
+    body = submission(lab, "alone")
+    ours, theirs, ratios = [], [], []
+    with Requests(lab, token) as portal, lab.told_on_head(SBATCH_WHEN_TOLD) as sbatch:
+
+        def submit() -> object:
+            return portal("POST", "/jobs", body)
+
+        for number in range(WARM_UP + rounds * count):
+            api = seconds_of(submit)
+            time.sleep(PAUSE)
+            raw = sbatch()
+            time.sleep(PAUSE)
+            if number >= WARM_UP:
+                ours.append(api)
+                theirs.append(raw)
+        for start in range(0, len(ours), count):
+            ratios.append(median(ours[start : start + count]) / median(theirs[start : start + count]))
     settle(lab, token, "alone")
     lab.on_head(CLEAR)
-    ours, theirs = median([median(times) for times in api]), median([median(times) for times in raw])
-    return [
-        Row(
-            "API: submission until durable, beside one `sbatch` process",
-            milliseconds([seconds for times in api for seconds in times]),
-            milliseconds([seconds for times in raw for seconds in times]),
-            ours / theirs,
-            "≤ 1.00",
-        )
-    ]
+    what = "API: submission until durable, beside one `sbatch` process"
+    return [Row(what, milliseconds(ours), milliseconds(theirs), median(ratios), "≤ 1.00")]
 
 
 def sustained(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
