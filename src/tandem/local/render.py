@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from tandem.environment import Environment
@@ -218,7 +219,9 @@ def _add_head(out: Tree, zone: ZoneLayout, head: HeadHost, layout: Layout, secre
     out.directory(f"ssh/{cluster}", 0o755)
     out.file(f"ssh/{cluster}/host_key", secrets.data(f"host-{cluster}"), 0o600)
     out.file(f"ssh/{cluster}/host_key.pub", secrets.public_key(f"host-{cluster}") + "\n")
-    out.file(f"ssh/{cluster}/sshd_config", template("sshd_config", address=head.address, cluster=cluster))
+    required = files("tandem.payload").joinpath("sshd_config").read_text()
+    text = template("sshd_config", address=head.address, cluster=cluster, required=required)
+    out.file(f"ssh/{cluster}/sshd_config", text)
 
 
 def _portal_secrets(secrets: Secrets) -> dict[str, dict[str, Callable[[], str]]]:
