@@ -134,7 +134,9 @@ def drop_connections() -> None:
 
 
 def _page(request: HttpRequest, status: int, words: Words, *, with_person: bool = True) -> HttpResponse:
-    context = {"words": words, "status": status}
+    # A page that may work in a moment can be asked for again; what was sent is sent again by the person alone.
+    again = request.get_full_path() if status >= 500 and request.method == "GET" else ""
+    context = {"words": words, "status": status, "again": again}
     if request.headers.get("HX-Request"):
         # A fragment that failed must not be put where the fragment was: it becomes a message instead.
         answer = HttpResponse(render_to_string("site/error_toast.html", {**context, **frame(request)}), status=status)

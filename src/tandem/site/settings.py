@@ -114,7 +114,8 @@ SECURE_HSTS_SECONDS = 0 if not NODE or PUBLIC_HOST in _LOOPBACK else 365 * 24 * 
 # The bundle's names carry a hash of their content (see frontend/build.mjs), so it may be kept for ever.
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+# Under a development server the bundle is built anew now and then.
+WHITENOISE_AUTOREFRESH = NODE is None
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/dist/.+-[0-9A-Z]{8}\.[a-z0-9]+$"
 
 LOGGING_CONFIG = None

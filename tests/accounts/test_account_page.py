@@ -1,0 +1,140 @@
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tandem.accounts import actions
+from tandem.accounts.models import Person, Token
+
+NEW = "an-Other-Passw0rd"
+OLD = "a-Good-Passw0rd!"
+
+
+def change(browser: Any, old: str = OLD, new: str = NEW, repeated: str = NEW) -> Any:
+    return browser.post("/account/password", {"old_password": old, "new_password": new, "repeated": repeated})
+
+
+def test_changing_the_password_ends_sign_ins_in_other_browsers(ada: Person, new_browser: Any) -> None:
+    here, there = new_browser("192.0.2.1"), new_browser("192.0.2.2")
+    here.sign_in("ada")
+    there.sign_in("ada")
+    key = here.cookies["__Host-session"].value
+    assert change(here).status_code == 302
+    assert here.is_in()
+    assert not there.is_in()
+    assert here.cookies["__Host-session"].value != key
+    there.sign_in("ada", NEW)
+    assert there.is_in()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "repeated", "said"),
+    [
+        ("wrong", NEW, NEW, "not your current password"),
+        (OLD, "short", "short", "needs at least 10"),
+        (OLD, NEW, NEW + "x", "not the same as above"),
+    ],
+)
+def test_a_change_that_is_not_right_changes_nothing(
+    ada: Person, browser: Any, old: str, new: str, repeated: str, said: str
+) -> None:
+    browser.sign_in("ada")
+    response = change(browser, old, new, repeated)
+    assert response.status_code == 200
+    assert said in response.content.decode()
+    ada.refresh_from_db()
+    assert ada.check_password(OLD)
+
+
+def test_no_page_shows_a_password_that_was_typed(ada: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    assert "Wrong-0ne-typed" not in change(browser, old="Wrong-0ne-typed").content.decode()
+
+
+def test_a_token_is_shown_once(ada: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    page = browser.post("/account/tokens", {"name": "laptop", "days": "30"}).content.decode()
+    token = Token.objects.get()
+    secret = page.partition('data-copy="tandem_')[2].partition('"')[0]
+    assert len(secret) > 40
+    again = browser.get("/account/").content.decode()
+    assert token.prefix in again
+    assert secret not in again
+
+
+def test_a_token_can_be_revoked_by_its_owner_only(ada: Person, bob: Person, browser: Any, new_browser: Any) -> None:
+    token, _ = actions.create_token(ada, "laptop")
+    other = new_browser()
+    other.sign_in("bob")
+    assert other.post(f"/account/tokens/{token.pk}/revoke").status_code == 404
+    browser.sign_in("ada")
+    assert browser.post(f"/account/tokens/{token.pk}/revoke").status_code == 302
+    assert not Token.objects.usable().exists()
+
+
+def test_active_sign_ins_are_listed_and_the_others_can_be_ended(ada: Person, new_browser: Any) -> None:
+    here, there = new_browser("192.0.2.1"), new_browser("192.0.2.2")
+    here.sign_in("ada")
+    there.sign_in("ada")
+    page = here.get("/account/").content.decode()
+    assert "192.0.2.1" in page
+    assert "192.0.2.2" in page
+    assert "Firefox on Linux" in page
+    here.post("/account/sign-ins/end")
+    assert here.is_in()
+    assert not there.is_in()
+
+
+def test_a_disabled_person_loses_access_at_once(ada: Person, chief: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    assert browser.is_in()
+    # Even if the sign-in itself were still there: the person is looked up with each request.
+    Person.objects.filter(pk=ada.pk).update(is_active=False)
+    assert not browser.is_in()
+
+
+def secret_for(person: Person) -> str:
+    return actions.invite(person).url.partition("#")[2]
+
+
+def test_a_one_time_link_leads_to_a_password_and_in(db: None, browser: Any) -> None:
+    secret = secret_for(actions.add_person("new"))
+    asked = browser.post("/link/use", {"secret": secret})
+    assert "new" in asked.content.decode()
+    assert not browser.is_in()
+    done = browser.post("/link/use", {"secret": secret, "new_password": NEW, "repeated": NEW})
+    assert (done.status_code, done["HX-Redirect"]) == (204, "/")
+    assert browser.is_in()
+    again = browser.post("/link/use", {"secret": secret})
+    assert "no longer good" in again.content.decode()
+
+
+def test_looking_at_a_link_does_not_use_it_up(ada: Person, browser: Any) -> None:
+    """Mail programs and chats look at links before people do."""
+    secret = secret_for(ada)
+    for _ in range(3):
+        browser.get("/link")
+        assert "no longer good" not in browser.post("/link/use", {"secret": secret}).content.decode()
+
+
+def test_pages_of_a_link_tell_no_other_page_where_one_came_from(ada: Person, browser: Any) -> None:
+    for response in (
+        browser.get("/link"),
+        browser.post("/link/use", {"secret": secret_for(ada)}),
+        browser.post("/link/use", {"secret": "wrong"}),
+    ):
+        assert response["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_link_ends_the_sign_ins_of_its_person(ada: Person, browser: Any, new_browser: Any) -> None:
+    browser.sign_in("ada")
+    elsewhere = new_browser()
+    elsewhere.post("/link/use", {"secret": secret_for(ada), "new_password": NEW, "repeated": NEW})
+    assert elsewhere.is_in()
+    assert not browser.is_in()
+
+
+def test_using_a_link_needs_the_page_it_belongs_to(ada: Person) -> None:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/link/use", {"secret": secret_for(ada)}, secure=True)
+    assert response.status_code == 403

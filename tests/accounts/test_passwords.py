@@ -1,0 +1,39 @@
+import pytest
+from django.core.exceptions import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tandem.accounts.passwords import MINIMUM_LENGTH, PasswordValidator, generate_password
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("Sh0rt-one", "has 9 characters"),
+        ("only letters and -", "digit"),
+        ("1234567890-", "letter"),
+        ("letters1234", "special character"),
+        ("letters 1234", "special character"),
+        ("x1-" * 100, "longer than"),
+    ],
+)
+def test_a_password_that_breaks_the_rule_is_refused_and_told_why(password: str, said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        PasswordValidator().validate(password)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["abcdefgh1-", "pässwörter-2", "密码密码密码密码1!", "with spaces 1 _"])
+def test_a_password_that_keeps_the_rule_is_taken(password: str) -> None:
+    PasswordValidator().validate(password)
+
+
+@given(st.integers(MINIMUM_LENGTH, 60))
+def test_every_generated_password_keeps_the_rule(length: int) -> None:
+    password = generate_password(length)
+    assert len(password) == length
+    PasswordValidator().validate(password)
+
+
+def test_generated_passwords_differ() -> None:
+    assert len({generate_password() for _ in range(200)}) == 200
