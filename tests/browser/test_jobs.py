@@ -37,11 +37,16 @@ def gate(region: Region) -> Gate:
     return Gate(region)
 
 
+def box(page: Page, label: str) -> Locator:
+    """The text field with this label."""
+    return page.get_by_role("textbox", name=label)
+
+
 def fill_in(page: Page, **fields: str) -> None:
     """Open the form and fill in fields by their labels' names."""
     page.goto(FORM)
     for label, value in fields.items():
-        page.get_by_label(label.replace("_", " "), exact=False).first.fill(value)
+        box(page, label.replace("_", " ")).fill(value)
 
 
 def submit(page: Page) -> str:
@@ -65,12 +70,12 @@ def test_a_job_from_the_form_to_its_output(page: Page, gate: Gate, tmp_path: Pat
     page.goto("/")
     page.get_by_role("link", name="Applications").click()
     page.get_by_role("link", name="Job Submission").click()
-    page.get_by_label("Job Name").fill("the first job")
-    page.get_by_label("Project Name").fill("browser")
-    page.get_by_label("Application Executable").fill("/bin/sh")
-    page.get_by_label("Application Options").fill(GATED.format(gate=gate.path))
+    box(page, "Job Name").fill("the first job")
+    box(page, "Project Name").fill("browser")
+    box(page, "Application Executable").fill("/bin/sh")
+    box(page, "Application Options").fill(GATED.format(gate=gate.path))
     # It waits long enough to be seen waiting.
-    page.get_by_label("Additional Job Options").fill("--begin=now+4")
+    box(page, "Additional Job Options").fill("--begin=now+4")
     submit(page)
     page.evaluate("window.loadedOnce = true")
 
@@ -184,25 +189,25 @@ def test_a_directory_of_the_cluster_is_picked(page: Page, region: Region) -> Non
     dialog.get_by_role("button", name="runs here").click()
     dialog.get_by_role("button", name="case.in").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_label("Input File", exact=True)).to_have_value("/efs/home/alice/runs here/case.in")
+    expect(box(page, "Input File")).to_have_value("/efs/home/alice/runs here/case.in")
     page.get_by_role("button", name="Pick Execution Directory on the cluster").click()
     dialog.get_by_role("button", name="runs here").click()
     dialog.get_by_role("button", name="Use this directory").click()
-    expect(page.get_by_label("Execution Directory", exact=True)).to_have_value("/efs/home/alice/runs here")
+    expect(box(page, "Execution Directory")).to_have_value("/efs/home/alice/runs here")
 
 
 def test_errors_stand_beside_the_fields_and_what_was_typed_stays(page: Page) -> None:
     fill_in(page, Job_Name="kept", Number_of_Processors="many", Application_Options="--kept 'too'")
     page.get_by_role("button", name="Submit the job").click()
-    processors = page.get_by_label("Number of Processors")
+    processors = box(page, "Number of Processors")
     expect(processors).to_have_accessible_description(re.compile("must be a whole number"))
     expect(processors).to_be_focused()
     expect(processors).to_have_value("many")
-    expect(page.get_by_label("Job Name")).to_have_value("kept")
-    expect(page.get_by_label("Application Options")).to_have_value("--kept 'too'")
+    expect(box(page, "Job Name")).to_have_value("kept")
+    expect(box(page, "Application Options")).to_have_value("--kept 'too'")
     processors.fill("1")
     page.get_by_role("button", name="Submit the job").click()
-    executable = page.get_by_label("Application Executable").first
+    executable = box(page, "Application Executable")
     expect(executable).to_be_focused()
     expect(executable).to_have_accessible_description(re.compile("is needed"))
 
@@ -212,7 +217,7 @@ def test_the_script_is_seen_before_anything_is_submitted(page: Page) -> None:
     see, dialog = page.get_by_role("button", name="See the script"), page.get_by_role("dialog")
     see.click()
     dialog.get_by_role("button", name="Application Executable").click()
-    executable = page.get_by_label("Application Executable").first
+    executable = box(page, "Application Executable")
     expect(executable).to_be_focused()
     executable.fill("/efs/apps/heat/heat")
     see.click()
@@ -230,7 +235,7 @@ def test_queues_and_hosts_follow_the_cluster(page: Page) -> None:
     host = page.locator("[data-host]").first
     expect(page.locator("[data-host]")).to_have_count(2)
     host.check()
-    expect(page.get_by_label("List of Hosts")).to_have_value(host.get_attribute("data-host") or "")
+    expect(box(page, "List of Hosts")).to_have_value(host.get_attribute("data-host") or "")
     page.get_by_label("Cluster", exact=True).select_option("any")
     expect(page.locator("[data-host]")).to_have_count(0)
 
@@ -261,9 +266,9 @@ def test_a_job_is_submitted_and_cancelled_with_the_keyboard_alone(page: Page, ga
     press_until_focused(page, page.get_by_role("link", name="Job Submission"))
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(FORM))
-    press_until_focused(page, page.get_by_label("Application Executable").first)
+    press_until_focused(page, box(page, "Application Executable"))
     page.keyboard.type("/bin/sh")
-    press_until_focused(page, page.get_by_label("Application Options"))
+    press_until_focused(page, box(page, "Application Options"))
     page.keyboard.type(GATED.format(gate=gate.path))
     press_until_focused(page, page.get_by_role("button", name="See the script"))
     page.keyboard.press("Enter")
@@ -293,8 +298,8 @@ def test_everything_works_on_a_phone(open_page: Callable[..., Page], sign_in: Ca
     button = page.get_by_role("button", name="Submit the job")
     expect(button).to_be_in_viewport()
     assert fits(page)
-    page.get_by_label("Application Executable").first.fill("echo")
-    page.get_by_label("Application Options").fill("a line of output that is wider than any phone " * 5)
+    box(page, "Application Executable").fill("echo")
+    box(page, "Application Options").fill("a line of output that is wider than any phone " * 5)
     expect(button).to_be_in_viewport()
     button.tap()
     page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}/$"))
