@@ -139,6 +139,12 @@ def _take_into_account(
         return
     if change(placement, changes):
         applied.changed.add(placement.job_id)
+        if changes.get("state") == PlacementState.ENDED:
+            # A job is over as soon as its result is read; what the scheduler says in the end is shown all the same.
+            over = Job.objects.filter(pk=placement.job_id, state__in=FINAL_STATES, cluster=placement.cluster)
+            over.filter(Q(tasks__owner=placement.pk) | Q(tasks=None)).update(
+                scheduler_state=changes["scheduler_state"], scheduler_reason=changes["scheduler_reason"]
+            )
 
 
 def _note_tasks(applied: Applied, placement_id: uuid.UUID, records: Sequence[SchedulerJob]) -> None:

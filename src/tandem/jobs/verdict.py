@@ -83,6 +83,9 @@ def judge_claimed(
         return _stopped(reading, owner, still_for, times, cancel_wanted)
     if still_for >= times.self_fence and (verdict := _by_ending(owner)):
         return verdict
+    if restartable and owner.phase == Phase.WAITING and owner.answers and still_for > 2 * times.heartbeat:
+        words = f"attempt {run.number} was interrupted; {owner.cluster} starts it again"
+        return Verdict(JobState.PENDING, words, place_attempt=None if successor_waits else run.number + 1)
     if still_for >= times.take_over:
         if restartable and owner.phase != Phase.SUSPENDED:
             return _interrupted_restartable(run, owner, successor_waits)
@@ -156,8 +159,7 @@ def _by_ending(owner: PlacementView) -> Verdict | None:
 
 def _interrupted_restartable(run: Claim, owner: PlacementView, successor_waits: bool) -> Verdict:
     """Silent for as long as a successor waits anyway. The successor's wrapper watches for itself before it starts."""
-    known = owner.is_gone or (owner.answers and owner.phase == Phase.WAITING)
-    state = JobState.PENDING if known else JobState.UNKNOWN
+    state = JobState.PENDING if owner.is_gone else JobState.UNKNOWN
     words = f"attempt {run.number} on {owner.cluster} is silent; it starts again"
     return Verdict(state, words, place_attempt=None if successor_waits else run.number + 1)
 
@@ -169,8 +171,6 @@ def _alive(owner: PlacementView) -> Verdict:
         return Verdict(JobState.UNKNOWN, f"{owner.cluster} does not know it any more; watching its heartbeat")
     if owner.phase == Phase.SUSPENDED:
         return Verdict(JobState.SUSPENDED)
-    if owner.phase == Phase.WAITING and owner.state == PlacementState.SUBMITTED:
-        return Verdict(JobState.PENDING, f"{owner.cluster} starts it again")
     if owner.state == PlacementState.ENDED:
         return Verdict(JobState.RUNNING, f"{owner.cluster} says it ended; waiting for its result")
     return Verdict(JobState.RUNNING)
