@@ -112,7 +112,7 @@ def zone_services(zone: ZoneLayout, environment: Environment) -> list[Service]:
     return services + portal_services(zone)
 
 
-_STORAGE_OPTIONS = "attr_timeout=3,entry_timeout=3,negative_timeout=0"
+_STORAGE_OPTIONS = "attr_timeout=3,entry_timeout=3,negative_timeout=0,nosuid,nodev"
 _MUNGED = [
     "/usr/sbin/munged",
     "--foreground",

@@ -18,7 +18,7 @@ from tandem.local.packages import install, missing_packages
 from tandem.local.plan import Plan, first_jobs_due, make_plan, remember_first_jobs, remember_people
 from tandem.local.portal import migrate, sync_people
 from tandem.local.prepare import install_database, prepare_state
-from tandem.local.processes import inits, require_init
+from tandem.local.processes import CORE, inits, require_init
 from tandem.local.progress import Progress, wait_until
 from tandem.local.release import make_release, release_name, switch_release
 from tandem.local.render import Tree
@@ -90,10 +90,11 @@ class Up:
             self.progress.console.print(f"  {result.line}", markup=False, highlight=False)
 
     def _stop(self, plan: Plan) -> None:
-        places = [*plan.stop_zones, *plan.restart_zones, *(["core"] if plan.restart_core else [])]
-        if places:
-            with self.progress.step(f"Stopping {', '.join(places)}"):
-                stop_gently(self.state.name, places)
+        zones = [*plan.stop_zones, *plan.restart_zones]
+        for places in (zones, [CORE] if plan.restart_core else []):
+            if places:
+                with self.progress.step(f"Stopping {', '.join(places)}"):
+                    stop_gently(self.state.name, places)
 
     def _start(self, plan: Plan) -> None:
         if plan.start_core or plan.restart_core:

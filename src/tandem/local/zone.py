@@ -120,8 +120,8 @@ def zone_order(state: State, zone: ZoneLayout, environment: Environment) -> Orde
             files=_FILES,
             directories=["/root", "/etc/slurm", "/var/spool/slurmd", shared],
             namespaces={"zone": "/proc/self/ns/net"},
-            # Who could read it would pass by the storage's delays and losses.
-            closed=["/.storage"],
+            # Who could read the latter would pass by the storage's delays and losses.
+            closed=["/root", "/.storage"],
         ),
         new_namespaces=["portal"],
         run_directories={
