@@ -160,8 +160,8 @@ class Slurm:
         self._control("release", user, placement, owner)
 
     def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
-        """Put a running job back into the queue."""
-        self._control("requeue", user, placement, owner)
+        """Put a running job back into the queue; of an array, the tasks that run."""
+        self._control("requeue", user, placement, owner, running=True)
 
     def look_up(
         self, user: str, placement: uuid.UUID, since: datetime | None = None, as_user: str | None = None
@@ -200,12 +200,14 @@ class Slurm:
         answer, nonce = self._door.watch(self.cluster, since, deadline=WATCH_TIME)
         return read_picture(self.cluster, answer, nonce, ended_since)
 
-    def _control(self, verb: str, user: str, placement: uuid.UUID, owner: str | None) -> None:
-        live = [job for job in self.look_up(owner or user, placement, as_user=user) if job.phase is not Phase.ENDED]
-        ids = sorted({job.scheduler_id for job in live})
+    def _control(self, verb: str, user: str, placement: uuid.UUID, owner: str | None, *, running: bool = False) -> None:
+        wanted = {Phase.RUNNING, Phase.SUSPENDED} if running else set(Phase) - {Phase.ENDED}
+        jobs = [job for job in self.look_up(owner or user, placement, as_user=user) if job.phase in wanted]
+        ids = {job.raw_id if running else job.scheduler_id for job in jobs}
         if not ids:
             raise ClusterRefused(f"{self.cluster} has no such job that could be acted on")
-        self._expect_done(self._door.run(user, self.cluster, CONTROL, [verb, ",".join(ids)], deadline=DEADLINE))
+        command = [verb, ",".join(sorted(ids))]
+        self._expect_done(self._door.run(user, self.cluster, CONTROL, command, deadline=DEADLINE))
 
     def _expect_done(self, answer: Answer) -> None:
         if answer.status != 0:
