@@ -126,7 +126,6 @@ def database_trouble(exc: BaseException | None) -> Words | None:
 def drop_connections() -> None:
     """Close this thread's connections: after a move of the database, an old one would lead to the old server."""
     for connection in connections.all(initialized_only=True):
-        connection.in_atomic_block = False
         try:
             connection.close()
         except (OperationalError, InterfaceError):

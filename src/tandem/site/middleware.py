@@ -144,7 +144,7 @@ def SecurityHeadersMiddleware(get_response: GetResponse) -> GetResponse:  # noqa
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         # Pages are one person's own: nothing between the portal and the browser keeps them.
-        if not request.path.startswith(settings.STATIC_URL):
+        if response.status_code >= 400 or not request.path.startswith(settings.STATIC_URL):
             response.headers.setdefault("Cache-Control", "private, no-store")
 
     return _around(get_response, lambda request: None, after)
