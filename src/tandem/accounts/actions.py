@@ -18,6 +18,7 @@ from django.utils import timezone
 from tandem.accounts.models import OneTimeLink, Person, SignIn, Token
 from tandem.accounts.names import PersonInvalid, check_new_person, next_free_uid
 from tandem.accounts.people_file import PeopleFileRefused, publish_people, published_uids
+from tandem.accounts.sign_in import forget_old_failures
 from tandem.accounts.tokens import TOKEN_START, digest, new_link_secret, new_token
 
 __all__ = [
@@ -234,11 +235,11 @@ def revoke_token(token: Token) -> None:
 
 
 def forget_expired() -> int:
-    """Delete sign-ins and links that are past; says how many rows. Called now and then by the worker."""
+    """Delete sign-ins, links and failed tries that are past; says how many rows. Called by the worker."""
     now = timezone.now()
     sign_ins = SignIn.objects.filter(expire_date__lt=now).delete()[0]
     past = Q(expires_at__lt=now - LINK_GOOD_FOR) | Q(used_at__lt=now - LINK_GOOD_FOR)
-    return sign_ins + OneTimeLink.objects.filter(past).delete()[0]
+    return sign_ins + OneTimeLink.objects.filter(past).delete()[0] + forget_old_failures()
 
 
 def _name(person: Person | None) -> str:

@@ -88,5 +88,5 @@ def _minutes(seconds: int) -> str:
 
 
 def forget_old_failures() -> int:
-    """Delete what no longer counts; says how many. Called now and then by the worker."""
+    """Delete what no longer counts; says how many."""
     return SignInFailure.objects.filter(at__lt=timezone.now() - WINDOW).delete()[0]

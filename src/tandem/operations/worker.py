@@ -22,6 +22,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 log = structlog.get_logger()
 
 PEOPLE_EVERY = 2.0
+FORGET_EVERY = 600.0
 IDLE = 0.25
 AFTER_FAILURE = 1.0
 DRAIN = 8.0
@@ -125,7 +126,7 @@ def main() -> int:
     names = [cluster.name for cluster in environment.clusters]
     leases = [f"{kind}:{name}" for name in names for kind in ("watch", "dispatch")]
     keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", leases)
-    loops = [Loop("people", _publish, stopping)]
+    loops = [Loop("people", _publish, stopping), Loop("past", _forget, stopping)]
     for cluster in names:
         loops.append(_watch_loop(cluster, stopping, keeper.holds))
         loops.append(_dispatch_loop(cluster, stopping, keeper.holds))
@@ -149,6 +150,13 @@ def _publish() -> float:
 
     publish_people()
     return PEOPLE_EVERY
+
+
+def _forget() -> float:
+    from tandem.accounts.actions import forget_expired
+
+    forget_expired()
+    return FORGET_EVERY
 
 
 def _watch_loop(cluster: str, stopping: threading.Event, holds: Callable[[str], bool]) -> Loop:

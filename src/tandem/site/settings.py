@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 
 import pymysql  # type: ignore[import-untyped]
 
-from tandem.environment import load_environment
-from tandem.node import read_secret, this_node
+from tandem.node import read_secret, this_environment, this_node
 from tandem.site.logs import configure_logging
 
 HERE = Path(__file__).parent
 NODE = this_node()
-ENVIRONMENT = load_environment(NODE.environment) if NODE else None
+ENVIRONMENT = this_environment()
 
 DEBUG = False
 SECRET_KEY = read_secret("django") if NODE else "a development server keeps no secrets"
