@@ -36,6 +36,8 @@ def main() -> None:
     print("ready", flush=True)
     if sys.stdin.readline().strip() != "go":
         sys.exit("the command that started this is gone")
+    # Logs are for root only; services are started with the usual mask (`tandem.local.services`).
+    os.umask(0o077)
     log = os.open("/var/log/init.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     null = os.open("/dev/null", os.O_RDONLY)
     for old, new in ((null, 0), (log, 1), (log, 2)):

@@ -28,7 +28,6 @@ logfile_backups=1
 pidfile=/run/supervisord.pid
 childlogdir=/var/log
 minfds=1024
-umask=077
 
 [unix_http_server]
 file={SUPERVISOR_SOCKET}
@@ -62,6 +61,7 @@ class Service:
             f"environment={variables}",
             f"autostart={str(self.starts_itself).lower()}",
             "autorestart=true",
+            "umask=022",
             "startretries=1000000",
             "startsecs=1",
             f"stopsignal={self.stop_signal}",

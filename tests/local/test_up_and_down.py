@@ -1,0 +1,207 @@
+"""What `up` starts `down` takes away; what is interrupted leaves nothing; what is changed is applied."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.region import Region, bring_up, take_down, tandem, wait_for, write_environment
+
+from tandem.environment import load_environment
+from tandem.local.processes import descendants, find_init, inits
+from tandem.local.state import State
+
+pytestmark = pytest.mark.region
+
+SMALL = """\
+name: {name}
+region: eu-central-1
+zones:
+  - name: eu-central-1a
+clusters:
+  - name: cluster1
+    zone: eu-central-1a
+    queues:
+      - {{name: compute, cpus: 4, memory_gib: 4, fixed_nodes: 1, elastic_nodes: 2}}
+portal:
+  port: {port}
+users:
+  - {{name: alice, uid: 2000}}
+local:
+  boot_delay: 1s
+"""
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def mounts() -> set[str]:
+    return {" ".join(line.split()[3:5]) for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+
+
+def interfaces() -> set[str]:
+    return {path.name for path in Path("/sys/class/net").iterdir()}
+
+
+def namespaces_of(pids: set[int]) -> set[str]:
+    found = set()
+    for pid in pids:
+        for kind in ("pid", "mnt", "net", "uts", "ipc"):
+            try:
+                found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
+            except OSError:
+                continue
+    return found
+
+
+def everybody() -> set[int]:
+    return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
+
+
+def stray(name: str) -> list[str]:
+    """Processes of an environment, by any trace of its name."""
+    found = []
+    for pid in everybody() - {os.getpid()}:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"{name}/".encode() in words and b"pytest" not in words and b".yaml" not in words:
+            found.append(words.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+@pytest.fixture
+def file(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The file of a small environment, which is gone after the test whatever happens."""
+    file = write_environment(tmp_path, SMALL, name=f"test-{os.getpid()}-{abs(hash(request.node.name)) % 1000}")
+    yield file
+    if State(load_environment(file).name).root.exists():
+        take_down(file)
+
+
+def test_down_leaves_nothing_and_up_brings_the_jobs_back(file: Path) -> None:
+    before, links = mounts(), interfaces()
+    region = bring_up(file)
+    name = region.environment.name
+    waiting = submit(region, "--begin=now+1hour", "--wrap=true")
+    running = submit(region, "--wrap=sleep 600")
+    region.wait(lambda: state_of(region, running) == "RUNNING", "the job runs")
+    own = {pid for init in inits(name) for pid in descendants(init.pid)}
+    spaces = namespaces_of(own) - namespaces_of({os.getpid()})
+    assert len(own) > 20
+    assert len(spaces) > 10
+
+    tandem("down", "--file", str(file))
+    assert list(inits(name)) == []
+    assert stray(name) == []
+    assert not spaces & namespaces_of(everybody())
+    assert mounts() <= before
+    assert interfaces() <= links
+
+    bring_up(file)
+    assert state_of(region, waiting) == "PENDING"
+    # Its node was switched off under it: whatever Slurm makes of that, it does not run and did not complete.
+    region.wait(lambda: state_of(region, running) not in ("RUNNING", "COMPLETING"), "the lost job is noticed", 120)
+    assert state_of(region, running) in ("PENDING", "CONFIGURING", "NODE_FAIL", "FAILED", "REQUEUED")
+
+    tandem("down", "--purge", "--yes", "--file", str(file))
+    assert not region.state.root.exists()
+    assert mounts() <= before
+
+
+def submit(region: Region, *options: str) -> str:
+    done = region.shell("head-cluster1", "alice", ["sbatch", "--parsable", "--output=/dev/null", *options])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def state_of(region: Region, job: str) -> str:
+    done = region.shell("head-cluster1", "alice", ["squeue", "-h", "-t", "all", "-j", job, "-o", "%T"])
+    if done.stdout.strip():
+        return done.stdout.strip()
+    return region.shell("head-cluster1", "alice", ["sacct", "-nX", "-j", job, "-o", "state%20"]).stdout.strip()
+
+
+MOMENTS: dict[str, Callable[[State], bool]] = {
+    "while it prepares": lambda state: state.secrets.exists(),
+    "when the core runs": lambda state: find_init(state.name, "core") is not None,
+    "when the zone runs": lambda state: find_init(state.name, "eu-central-1a") is not None,
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_interrupted_up_leaves_nothing(file: Path, moment: str, number: signal.Signals) -> None:
+    before, links = mounts(), interfaces()
+    policy = POLICY.read_bytes() if POLICY.exists() else None
+    state = State(load_environment(file).name)
+    command = [sys.executable, "-m", "tandem", "up", "--no-first-job", "--file", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as up:
+        wait_for(lambda: MOMENTS[moment](state) or up.poll() is not None, moment)
+        up.send_signal(number)
+        # A second one must not cut the cleaning up short.
+        up.send_signal(number)
+        assert up.stderr is not None
+        said = up.stderr.read()
+    assert up.returncode == 130, said
+    assert "taking back" in said
+    assert list(inits(state.name)) == []
+    assert stray(state.name) == []
+    assert not state.root.exists()
+    assert mounts() <= before
+    assert interfaces() <= links
+    assert (POLICY.read_bytes() if POLICY.exists() else None) == policy
+
+
+def test_a_changed_file_is_applied_without_ending_jobs(file: Path) -> None:
+    region = bring_up(file)
+    job = submit(region, "--wrap=sleep 600")
+    region.wait(lambda: state_of(region, job) == "RUNNING", "the job runs")
+    pids = {init.place: init.pid for init in inits(region.environment.name)}
+
+    again = tandem("up", "--file", str(file), "--no-first-job")
+    assert "restart" not in again.stderr
+
+    text = file.read_text()
+    text = text.replace("elastic_nodes: 2", "elastic_nodes: 3")
+    file.write_text(text.replace("uid: 2000}", "uid: 2000}\n  - {name: dora, uid: 2007}"))
+    applied = tandem("up", "--file", str(file), "--no-first-job")
+    assert "slurmctld-cluster1 in eu-central-1a restarts: jobs go on" in applied.stderr
+    assert {init.place: init.pid for init in inits(region.environment.name)} == pids
+    nodes = region.shell("head-cluster1", "alice", ["sinfo", "-hN", "-o", "%N"]).stdout.split()
+    assert "compute-dy-3" in nodes
+    assert state_of(region, job) == "RUNNING"
+    knows = ["id", "-u", "dora"]
+    region.wait(lambda: region.shell("head-cluster1", "root", knows).stdout.strip() == "2007", "the new person")
+
+    zone = "  - name: eu-central-1a\n"
+    file.write_text(file.read_text().replace(zone, zone + "  - name: eu-central-1b\n"))
+    planned = tandem("up", "--plan", "--file", str(file))
+    assert find_init(region.environment.name, "eu-central-1b") is None
+    assert "portal nodes restart one after the other" in planned.stderr
+    tandem("up", "--file", str(file), "--no-first-job")
+    assert find_init(region.environment.name, "eu-central-1b") is not None
+    assert state_of(region, job) == "RUNNING"
+
+
+def test_a_port_that_is_taken_is_said_before_anything_changes(file: Path) -> None:
+    port = load_environment(file).portal.port
+    with socket.create_server(("127.0.0.1", port)):
+        done = tandem("up", "--file", str(file), check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        f"Port {port} on 127.0.0.1 is taken; give another one as `portal: {{port: …}}` in the environment file."
+    ]
+    assert not State(load_environment(file).name).root.exists()
+
+
+def test_two_commands_do_not_change_an_environment_at_once(file: Path) -> None:
+    state = State(load_environment(file).name)
+    with state.locked():
+        done = tandem("up", "--file", str(file), check=False)
+    assert done.returncode == 1
+    assert "another command is changing" in done.stderr
+    assert not state.root.exists()
