@@ -106,6 +106,13 @@ def test_output_is_saved(tandem, files, job, home):
     assert (home / "copy").read_bytes() == bytes(range(256))
 
 
+def test_output_that_cannot_be_saved_is_told_in_a_line(tandem, files, job):
+    files.content["output.txt"] = b"x"
+    outcome = tandem("job", "output", "--save", "nowhere/copy", job)
+    assert outcome.status == 1
+    assert "nowhere/copy" in outcome.stderr
+
+
 def test_files_are_listed(tandem, files, job):
     assert "Nothing" in tandem("job", "output", "--list", job).stderr
     files.content |= {"output.txt": b"x" * 1234, "[b]": b""}

@@ -82,6 +82,25 @@ def test_who_is_not_signed_in_is_told_how_to(tandem, command):
     assert "tandem login" in outcome.stderr
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_authority_that_cannot_be_read_is_told_in_a_line(tandem, home, monkeypatch, content):
+    if content:
+        (home / "ca.pem").write_text(content)
+    for name, value in {"TANDEM_URL": "https://127.0.0.1:1", "TANDEM_TOKEN": "t", "TANDEM_CA": "ca.pem"}.items():
+        monkeypatch.setenv(name, value)
+    outcome = tandem("job", "list")
+    assert outcome.status == 1
+    assert len(outcome.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"url": 1}', '{"nonsense": 1}'])
+def test_credentials_that_were_damaged_ask_for_a_new_login(tandem, signed_in, damage):
+    credentials_path().write_text(damage)
+    outcome = tandem("job", "list")
+    assert outcome.status == 77
+    assert "tandem login" in outcome.stderr
+
+
 def test_a_token_can_come_from_the_process_environment(portal, tandem, signed_in, monkeypatch):
     token = json.loads(credentials_path().read_text())["token"]
     credentials_path().unlink()

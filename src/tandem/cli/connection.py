@@ -31,6 +31,9 @@ def connected(credentials: Credentials | None = None, *, patience: float = PATIE
         # Whoever read our output has gone; say nothing more, not even when the interpreter flushes at its end.
         sys.stdout = None
         raise typer.Exit(Exit.DONE) from None
+    except OSError as error:
+        # A file of ours: the authority's certificate, the credentials, the file to save to.
+        raise fail(str(error), Exit.FAILED) from None
 
 
 def full_id(portal: Portal, text: str) -> str:

@@ -39,7 +39,10 @@ def load_credentials() -> Credentials:
         pem = Path(authority).read_text() if authority else ""
         return Credentials(url=url.rstrip("/"), token=token, authority=pem)
     try:
-        return Credentials(**json.loads(credentials_path().read_bytes()))
+        kept = Credentials(**json.loads(credentials_path().read_bytes()))
+        if not (isinstance(kept.url, str) and isinstance(kept.token, str)):
+            raise TypeError
+        return kept
     except FileNotFoundError:
         raise NotSignedInError("You are not signed in: run `tandem login`.") from None
     except (ValueError, TypeError):
