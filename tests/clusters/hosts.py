@@ -15,6 +15,7 @@ import asyncssh
 from tandem.clusters.certificates import make_certificate
 from tandem.clusters.connections import Sign
 from tandem.clusters.door import Door
+from tandem.clusters.people import PeopleFile
 from tandem.node import ClusterAddress
 
 PAYLOAD = Path(__file__).parents[2] / "src/tandem/payload"
@@ -124,5 +125,5 @@ def certificates_by(authority: asyncssh.SSHKey) -> Sign:
     return sign
 
 
-def door_to(host: Host) -> Door:
-    return Door({"cluster1": host.address}, certificates_by(host.authority), None, "test")
+def door_to(host: Host, people: PeopleFile | None = None) -> Door:
+    return Door({"cluster1": host.address}, certificates_by(host.authority), people, "test")

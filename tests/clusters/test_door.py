@@ -1,7 +1,9 @@
 """What people have in their home directories, and what they pass, cannot break the door."""
 
 import asyncio
+import json
 import os
+from pathlib import Path
 
 import pytest
 from tests.clusters.hosts import Host, door_to, wait_until
@@ -9,6 +11,7 @@ from tests.clusters.hosts import Host, door_to, wait_until
 from tandem.clusters import frames
 from tandem.clusters.connections import CHANNELS, Lane
 from tandem.clusters.door import AnswerLost, ClusterRefused, Door
+from tandem.clusters.people import PeopleFile
 from tandem.clusters.transfer import NoSuchFile
 
 EVERY_SHELL = ["alice", "noisy", "execer", "tina", "full", "greedy", "zed"]
@@ -150,19 +153,44 @@ def test_files_are_read_as_the_person_and_no_others(host: Host, door: Door) -> N
     asyncio.run(read())
 
 
-def test_a_disabled_person_is_cut_off_in_the_middle_of_a_command(host: Host) -> None:
-    door = door_to(host)
+@pytest.mark.parametrize(("how", "command"), [("told", "sleep 331"), ("people file", "sleep 332")])
+def test_a_disabled_person_is_cut_off_in_the_middle_of_a_command(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, command: str
+) -> None:
+    monkeypatch.setattr("tandem.clusters.door.TIDY_EVERY", 0.05)
+    people = tmp_path / "people.json"
+
+    def publish(enabled: bool) -> None:
+        aside = tmp_path / "aside"
+        aside.write_text(json.dumps({"people": [{"name": "zed", "enabled": enabled}]}))
+        aside.replace(people)
+
+    publish(True)
+    door = door_to(host, PeopleFile(people))
+
+    async def cut_off() -> None:
+        running = asyncio.create_task(door.async_run("zed", "cluster1", command, deadline=30))
+        while command not in host.inside("ps", "ax", "-o", "args"):
+            await asyncio.sleep(0.05)
+        door.close_user("zed") if how == "told" else publish(False)
+        with pytest.raises(AnswerLost):
+            await running
+
     try:
-        assert door.run("zed", "cluster1", "true").status == 0
-
-        async def cut_off() -> None:
-            command = asyncio.create_task(door.async_run("zed", "cluster1", "sleep 60", deadline=30))
-            while "sleep 60" not in host.inside("ps", "ax", "-o", "args"):
-                await asyncio.sleep(0.05)
-            door.close_user("zed")
-            with pytest.raises(AnswerLost):
-                await command
-
         asyncio.run(cut_off())
     finally:
         door.close()
+
+
+def test_a_closed_door_leaves_nobody_waiting(host: Host) -> None:
+    door = door_to(host)
+
+    async def close() -> None:
+        command = asyncio.create_task(door.async_run("zed", "cluster1", "sleep 61", deadline=30))
+        while "sleep 61" not in host.inside("ps", "ax", "-o", "args"):
+            await asyncio.sleep(0.05)
+        door.close()
+        with pytest.raises((AnswerLost, asyncio.CancelledError)):
+            await command
+
+    asyncio.run(close())

@@ -1,14 +1,17 @@
 """Whatever fails, the door says truthfully whether something may have run."""
 
+import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncssh
 import pytest
 from tests.clusters.hosts import Host, certificates_by, door_to, free_port, wait_until
 
+from tandem.clusters import frames
 from tandem.clusters.connections import Sign
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, HostKeyMismatch
 from tandem.clusters.signer import NotSigned, SignerUnavailable
@@ -67,7 +70,8 @@ def test_a_killed_sshd_in_the_middle_of_a_command_is_a_lost_answer(own_host: Hos
 def test_a_frozen_host_in_the_middle_of_a_command_is_a_lost_answer_at_the_deadline(
     own_host: Host, own_door: Door
 ) -> None:
-    thread, raised = run_in_background(own_door, "touch /home/alice/ran; sleep 60", deadline=3)
+    own_door.run("alice", "cluster1", "true")
+    thread, raised = run_in_background(own_door, "touch /home/alice/ran; sleep 60", deadline=8)
     wait_until(lambda: "ran" in own_host.inside("ls", "/home/alice"), "the command running")
     own_host.send(signal.SIGSTOP)
     thread.join(20)
@@ -127,14 +131,30 @@ def test_a_host_key_that_is_not_the_clusters_is_refused_before_anything_is_sent(
     ("problem", "expected"),
     [(NotSigned("not enabled"), ClusterRefused), (SignerUnavailable("gone"), ClusterUnreachable)],
 )
-def test_without_a_certificate_nothing_is_tried(problem: Exception, expected: type[Exception]) -> None:
+def test_without_a_certificate_nothing_is_sent(
+    silent: socket.socket, problem: Exception, expected: type[Exception]
+) -> None:
     async def sign(user: str, connection: str, public_key: str) -> str:
         raise problem
 
-    door = door_at(free_port(), sign)
+    door = door_at(silent.getsockname()[1], sign)
     with pytest.raises(expected, match=str(problem)):
         door.run("alice", "cluster1", "true")
     door.close()
+
+
+def test_a_cluster_that_is_away_costs_no_certificates() -> None:
+    asked: list[str] = []
+
+    async def sign(user: str, connection: str, public_key: str) -> str:
+        asked.append(user)
+        raise NotSigned("never asked")
+
+    door = door_at(free_port(), sign)
+    with pytest.raises(ClusterUnreachable):
+        door.run("alice", "cluster1", "true")
+    door.close()
+    assert asked == []
 
 
 def test_a_cluster_that_the_environment_does_not_have_is_refused() -> None:
@@ -146,8 +166,6 @@ def test_a_cluster_that_the_environment_does_not_have_is_refused() -> None:
 
 def test_half_a_script_is_not_run(own_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection breaks after the first half of the script went out, at a place where that half is valid."""
-    from tandem.clusters import frames
-
     whole = frames.opening
     door = door_to(own_host)
     try:
@@ -166,12 +184,8 @@ def test_half_a_script_is_not_run(own_host: Host, monkeypatch: pytest.MonkeyPatc
 
 
 def _command_line(pid: int) -> bytes:
-    from pathlib import Path
-
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _stop(pid: int) -> None:
-    import os
-
     os.kill(pid, signal.SIGSTOP)

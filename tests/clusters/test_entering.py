@@ -11,16 +11,17 @@ from tests.clusters.hosts import Host
 
 from tandem.clusters.certificates import WATCH_USER, make_certificate
 
-NOW = int(time.time())
 
-
-def certificate(authority: asyncssh.SSHKey, key: asyncssh.SSHKey, **over: Any) -> asyncssh.SSHCertificate:
-    """By default one that is let in, with every power there is."""
+def certificate(
+    authority: asyncssh.SSHKey, key: asyncssh.SSHKey, *, after: int = -30, before: int = 300, **over: Any
+) -> asyncssh.SSHCertificate:
+    """By default one that is let in, with every power there is. Good `after` and `before` so many seconds from now."""
+    now = int(time.time())
     said: dict[str, Any] = {
         "key_id": "test",
         "principals": ["alice@testing"],
-        "valid_after": NOW - 30,
-        "valid_before": NOW + 300,
+        "valid_after": now + after,
+        "valid_before": now + before,
         "source_address": ["127.0.0.1"],
         "permit_x11_forwarding": True,
         "permit_agent_forwarding": True,
@@ -58,8 +59,8 @@ def test_a_good_certificate_is_let_in(host: Host) -> None:
 @pytest.mark.parametrize(
     "over",
     [
-        {"valid_after": NOW - 600, "valid_before": NOW - 1},
-        {"valid_after": NOW + 60},
+        {"after": -600, "before": -1},
+        {"after": 120},
         {"principals": ["alice@elsewhere"]},
         {"principals": ["alice"]},
         {"principals": ["zed@testing"]},

@@ -167,7 +167,7 @@ def test_rubbish_gets_an_error_and_the_next_one_is_served(signer: Signer, tmp_pa
         writer.write(sent)
         writer.write_eof()
         answer = await reader.read()
-        assert "certificate" in json.dumps(await ask(path, user="alice", connection="c", public_key=KEY)) or True
+        await ask(path, user="alice", connection="c", public_key=KEY)  # it lives
         return answer
 
     answer = served(signer, path, [os.getuid()], speak)

@@ -1,5 +1,6 @@
 """What a failure of Slurm's commands means, with stand-ins for the commands and the real sshd between."""
 
+import hashlib
 import uuid
 from collections.abc import Iterator
 
@@ -69,8 +70,6 @@ def test_input_files_arrive_whole_and_never_replace_what_is_there(host: Host, sl
         sums = host.inside(
             "sh", "-c", 'sha256sum <"$1"; stat -c %a -- "$1"', "sh", f"/efs/spoolers/zed/{placement}/{name}"
         )
-        import hashlib
-
         assert sums.split() == [hashlib.sha256(data).hexdigest(), "-", "600"]
     left = host.inside("ls", "-A", f"/efs/spoolers/zed/{placement}")
     assert ".incoming" not in left

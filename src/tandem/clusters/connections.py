@@ -5,6 +5,7 @@ never keep a dispatch waiting. Together they stay below the `MaxSessions` of pay
 """
 
 import asyncio
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,8 +44,9 @@ Sign = Callable[[str, str, str], Awaitable[str]]  # user, connection name, publi
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """An open connection and who uses it."""
+    """An open connection, whose it is, and how many use it."""
 
+    user: str
     ssh: asyncssh.SSHClientConnection
     opened: float = field(default_factory=time.monotonic)
     used: float = field(default_factory=time.monotonic)
@@ -105,7 +107,7 @@ class Connections:
         try:
             async with self._gates[cluster]:
                 async with asyncio.timeout(CONNECT_TIME):
-                    return Connection(await self._connect(user, cluster, address))
+                    return Connection(user, await self._connect(user, cluster, address))
         except asyncssh.HostKeyNotVerifiable as problem:
             log.error("host key mismatch", cluster=cluster, host=address.host)
             raise HostKeyMismatch(
@@ -124,12 +126,18 @@ class Connections:
 
     async def _connect(self, user: str, cluster: str, address: ClusterAddress) -> asyncssh.SSHClientConnection:
         self._count += 1
+        wire = await _reach(address)  # first, so that a cluster that is away costs no certificates
         key = asyncssh.generate_private_key("ssh-ed25519")
         name = f"{self.name}:{cluster}:{self._count}"
-        certificate = await self.sign(user, name, key.export_public_key().decode().strip())
+        try:
+            certificate = await self.sign(user, name, key.export_public_key().decode().strip())
+        except BaseException:
+            wire.close()
+            raise
         return await asyncssh.connect(
             address.host,
             address.port,
+            sock=wire,
             username=user,
             config=None,
             known_hosts=([asyncssh.import_public_key(line) for line in address.host_keys], [], []),
@@ -171,7 +179,7 @@ class Connections:
             if name == user:
                 self.discard(name, cluster, connection)
         for connection in list(self._retired):
-            if connection.ssh.get_extra_info("username") == user:
+            if connection.user == user:
                 self._retired.discard(connection)
                 connection.ssh.abort()
         for (name, _), opening in list(self._opening.items()):
@@ -180,7 +188,7 @@ class Connections:
 
     def users(self) -> set[str]:
         """Everybody who has a connection, open or being made."""
-        retired = {str(connection.ssh.get_extra_info("username")) for connection in self._retired}
+        retired = {connection.user for connection in self._retired}
         return {user for user, _ in (*self._open, *self._opening)} | retired
 
     def tidy(self) -> None:
@@ -195,3 +203,17 @@ class Connections:
         """Cut off everything."""
         for user in self.users():
             self.close_user(user)
+
+
+async def _reach(address: ClusterAddress) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    places = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    family, kind, protocol, _, place = places[0]
+    wire = socket.socket(family, kind, protocol)
+    wire.setblocking(False)
+    try:
+        await loop.sock_connect(wire, place)
+    except BaseException:
+        wire.close()
+        raise
+    return wire

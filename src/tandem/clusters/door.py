@@ -151,7 +151,10 @@ class Door:
         finally:
             tidying.cancel()
             self._connections.close()
-            self._loop.run_until_complete(asyncio.sleep(0))
+            pending = asyncio.all_tasks(self._loop)
+            for task in pending:  # nobody waits for ever for a door that is closed
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
             self._loop.close()
 
     async def _tidy(self) -> None:

@@ -75,8 +75,8 @@ def rate_for_all() -> Rate:
 
 
 def rate_for_one() -> Rate:
-    """Of one person. A pooled connection lasts minutes, so this is ample for both clusters and all processes."""
-    return Rate(per_second=1, burst=40)
+    """Of one person. Connections last minutes; this is for the watcher, who tries a hung cluster at every poll."""
+    return Rate(per_second=5, burst=40)
 
 
 @dataclass(slots=True)

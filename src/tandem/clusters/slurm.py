@@ -78,6 +78,12 @@ timeout {LIST_TIME} sacct -n -X -D -p --delimiter="$2" -u "$1" -S "$4" -o "$5"
 printf '\\n%s section ended %s\\n' "$2" "$?"
 """
 
+CANCELLED_BY = f"""
+TZ=UTC0
+export TZ
+timeout {LIST_TIME} sacct -n -X -D -p -u "$1" -W "$2" -S "$3" -s CA -o State
+"""
+
 # slurm_strerror's words, looked for in this order. Not contacted: nothing was sent.
 NOT_CONTACTED = re.compile(r"Unable to contact slurm controller \(connect failure\)")
 # The request could not be signed, so nothing was sent either; it is not slurmctld that is silent.
@@ -186,11 +192,25 @@ class Slurm:
             raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
         live = output.read_jobs(sections["jobs"][0], nonce)
         ended, status = sections.get("ended", ("", 1))
-        known = live + (output.read_ended(ended, nonce) if status == 0 else [])
+        # A job that slurmctld lost stays PENDING or RUNNING in the accounting database for ever: of what lives, only
+        # squeue knows.
+        history = output.read_ended(ended, nonce) if status == 0 else []
+        known = live + [job for job in history if job.phase is Phase.ENDED]
         found = _once([job for job in known if job.user == user and job.placement == str(placement)])
         if not found and status != 0:
             raise ClusterUnreachable(f"{self.cluster}: the accounting database does not answer: {words_of(answer)}")
         return found
+
+    def cancelled_by(self, user: str, placement: uuid.UUID, since: datetime) -> frozenset[int]:
+        """The uids of those who cancelled jobs of this placement, as the accounting database has it by now.
+
+        Slurm ends jobs itself too, as root: when a node says that it has a job of the same id, for one.
+        """
+        args = [user, str(placement), f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"]
+        answer = self._door.run(user, self.cluster, CANCELLED_BY, args, deadline=LIST_TIME + 5)
+        if answer.status != 0:
+            raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
+        return frozenset(int(uid) for uid in re.findall(r"^CANCELLED by ([0-9]+)\|?$", answer.text, re.MULTILINE))
 
     def picture(self, ended_since: datetime | None = None) -> ClusterPicture:
         """Everything of everybody, in one pass by the watcher. The accounting database, which is slow to answer, is
