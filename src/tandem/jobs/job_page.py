@@ -1,5 +1,6 @@
 """What a job's page tells: gathered here from the database alone, put into words, arranged by the templates."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -88,10 +89,18 @@ class JobPage:
 
     @property
     def took(self) -> str:
-        """How long it ran, or has been running."""
-        if self.job.started_at is None or self.job.state == JobState.UNKNOWN:
+        """How long it ran, once that is known."""
+        if not self.job.is_final or self.job.started_at is None or self.job.ended_at is None:
             return ""
-        return span((self.job.ended_at or self.now) - self.job.started_at)
+        return span(self.job.ended_at - self.job.started_at)
+
+    @property
+    def mark(self) -> str:
+        """The same for the same content: a page that shows this already is left alone."""
+        rows = (self.job, *self.placements)
+        fields = [getattr(row, column.attname) for row in rows for column in row._meta.concrete_fields]
+        shown = (fields, self.tasks, self.moments, self.is_live, self.cluster and self.cluster.state)
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
     @property
     def parameters(self) -> list[Parameter]:

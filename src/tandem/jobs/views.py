@@ -78,8 +78,10 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 @require_GET
 def status(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    """The parts of a job's page that change, each of which htmx puts in its place."""
+    """The parts of a job's page that change, each of which htmx puts in its place; nothing while nothing did."""
     shown = job_page(job_or_404(request, job_id))
+    if request.GET.get("seen") == shown.mark:
+        return HttpResponse(status=204)
     return render(request, "jobs/status.html", {"page": shown, "job": shown.job, "oob": True})
 
 
