@@ -229,6 +229,21 @@ class JobCase:
             self._covered[placement.pk] = frozenset(array_indices(placement.array))
         return index in self._covered[placement.pk]
 
+    @staticmethod
+    def was_cancelled_by_others(placement: Placement) -> bool:
+        """Whether the scheduler says that it was cancelled, without having been asked by us."""
+        ended = placement.state == PlacementState.ENDED and placement.ending == Ending.CANCELLED
+        return ended and placement.cancel_sent_at is None
+
+    def leave_open(self) -> None:
+        """Take no cancel for a person's wish before it is known to be one."""
+        self.verdicts = {
+            index: Verdict(JobState.PENDING, "it was cancelled on its cluster; asking by whom")
+            if verdict.was_cancelled_outside
+            else verdict
+            for index, verdict in self.verdicts.items()
+        }
+
     def losers(self) -> list[Placement]:
         """Placements whose every task is another run's, as was just read. Never a restartable job's: it may be next."""
         if self.job.restartable:

@@ -13,7 +13,7 @@ Each of it can be done by two workers at once, or be cut off anywhere, and be do
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ from django.db import DatabaseError
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from tandem.accounts.models import Person
 from tandem.clusters.errors import DoorError
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
@@ -50,6 +51,8 @@ class LookingUp(Scheduler, Protocol):
     """A scheduler, as much of it as following needs."""
 
     def look_up(self, user: str, placement: uuid.UUID, since: datetime | None = None) -> Sequence[SchedulerJob]: ...
+
+    def cancelled_by(self, user: str, placement: uuid.UUID, since: datetime) -> Collection[int]: ...
 
 
 def caretaker_of(cluster: str, answering: Sequence[str]) -> str | None:
@@ -196,6 +199,7 @@ class Follower:
         if case.adopt_unknown_runs():
             case.placements = list(Placement.objects.filter(job=case.job).order_by("created_at"))
         case.judge()
+        self._ask_who_cancelled(case)
         wanted = case.seals_wanted()
         for why, numbers in wanted.items():
             try:
@@ -205,6 +209,38 @@ class Follower:
         if wanted:
             case.judge()
         settle(case)
+
+    def _ask_who_cancelled(self, case: JobCase) -> None:
+        """A job that ended as cancelled before it could start, and not by us: was it a person who wished it?
+
+        Only the owner's and administrators' doing is a wish. Schedulers cancel by themselves too: such a job goes out
+        again. While nothing is known yet, the question stands.
+        """
+        asked = [placement for placement in case.placements if case.was_cancelled_by_others(placement)]
+        if not asked or not any(verdict.was_cancelled_outside for verdict in case.verdicts.values()):
+            return
+        who: set[int] = set()
+        for placement in asked:
+            try:
+                since = look_up_from(placement)
+                found = self.scheduler_of(placement.cluster).cancelled_by(case.job.owner.username, placement.pk, since)
+            except DoorError as problem:
+                log.info("who cancelled it cannot be asked", placement=str(placement.pk), error=str(problem))
+                continue
+            who |= set(found)
+            if found and not _are_people(found, case.job):
+                # Settled: its end is no person's wish, and no reason not to go out again.
+                placement.cancel_sent_at = timezone.now()
+                Placement.objects.filter(pk=placement.pk).update(cancel_sent_at=placement.cancel_sent_at)
+        case.judge()
+        if not _are_people(who, case.job):
+            case.leave_open()
+
+
+def _are_people(uids: Collection[int], job: Job) -> bool:
+    """Whether one of these is the job's owner or an administrator."""
+    people = Q(pk=job.owner_id) | Q(is_administrator=True)
+    return bool(uids) and Person.objects.filter(people, uid__in=uids).exists()
 
 
 def _answering() -> list[str]:

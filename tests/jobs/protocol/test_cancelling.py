@@ -124,10 +124,29 @@ def test_what_a_person_ends_on_the_cluster_itself_does_not_go_out_again(world: W
     world.poll()
     world.clusters["cluster1"].end(world.scheduler_job(job), Ending.CANCELLED)
     world.poll()
+    world.dispatch()
+    assert state(job) == "PENDING", "the accounting database does not know yet by whom"
+    world.clusters["cluster1"].cancelled_by_uids = frozenset({ada.uid})
+    world.poll()
     world.poll()
     world.dispatch()
     assert state(job) == "CANCELLED"
     assert len(world.clusters["cluster1"].submissions) == 1
+
+
+def test_what_the_scheduler_itself_cancels_before_it_started_goes_out_again(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.poll()
+    fake = world.clusters["cluster1"]
+    fake.end(world.scheduler_job(job), Ending.CANCELLED)
+    fake.cancelled_by_uids = frozenset({0})  # a node said that it has a job of the same id already
+    world.poll()
+    world.pass_time(TIMES.visibility + 1)
+    world.poll()
+    world.dispatch()
+    assert state(job) == "PENDING"
+    assert len(fake.submissions) == 2
 
 
 def test_a_job_that_is_over_cannot_be_cancelled(world: World, ada: Person) -> None:

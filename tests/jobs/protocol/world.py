@@ -62,6 +62,7 @@ class FakeCluster:
     cancelled: list[tuple[str, uuid.UUID]] = field(default_factory=list)
     verbs: list[tuple[str, str]] = field(default_factory=list)
     look_ups: int = 0
+    cancelled_by_uids: frozenset[int] = frozenset()
 
     # What the loops use
 
@@ -106,6 +107,10 @@ class FakeCluster:
         for number, job in self.jobs.items():
             if job.user == (owner or user) and job.placement == str(placement) and job.phase is not Phase.ENDED:
                 self.end(number, Ending.CANCELLED)
+
+    def cancelled_by(self, user: str, placement: uuid.UUID, since: datetime) -> frozenset[int]:
+        self._reach()
+        return self.cancelled_by_uids
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.verbs.append(("hold", user))
