@@ -42,6 +42,7 @@ SUBMIT = (
     + """
 spooler=$1 control=$2 size=$3 files=$4
 shift 4
+mask=$(umask)
 umask 077
 mkdir -p -- "$spooler" "$control" && cd -- "$spooler" || exit 65
 if [ "$files" -gt 0 ]; then
@@ -60,6 +61,8 @@ if [ -n "${incoming-}" ]; then
 		[ ! -e "$file" ] || mv -n -- "$file" . || exit 65
 	done
 fi
+# Slurm hands the umask on to the job: what that writes elsewhere is as open as its person has it.
+umask "$mask"
 printf %s "${script%.}" | slurm sbatch "$@"
 """
 )
