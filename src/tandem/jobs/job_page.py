@@ -85,7 +85,8 @@ class JobPage:
         if self.job.is_final:
             return ""
         words = (self.job.scheduler_state, self.job.scheduler_reason)
-        return ", ".join(word for word in words if word and word not in (self.job.state, "None"))
+        said = ", ".join(word for word in words if word and word not in (self.job.state, "None"))
+        return f"last seen {said}" if said and self.job.state == JobState.UNKNOWN else said
 
     @property
     def took(self) -> str:
