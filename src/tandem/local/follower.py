@@ -71,9 +71,9 @@ def make_operators(people: list[Account], done: set[str]) -> set[str]:
     """Administrators may cancel others' jobs because Slurm says so. Returns who is an operator now."""
     wanted = {person.name for person in people if person.administrator and person.enabled}
     for name in sorted(wanted - done):
-        # Adding somebody who is there changes nothing, so the level is set by a command of its own.
-        _sacctmgr("add", "user", name, "account=root")
-        if _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=operator"):
+        # Both, for it may be there already. The first fails until slurmdbd knows a cluster.
+        added = _sacctmgr("add", "user", name, "account=root", "adminlevel=operator")
+        if added and _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=operator"):
             done = done | {name}
     for name in sorted(done - wanted):
         if _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=none"):
