@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help packages lint test bench bundle docs
+.PHONY: help up down packages lint test bench bundle docs
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -44,7 +44,10 @@ lint: $(VENV)/.ready ## style and types
 	@echo "== ruff"; $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@echo "== mypy"; $(VENV)/bin/mypy
 
-test: $(VENV)/.ready $(BUNDLE) ## every test, with all the set-up that they need
+packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; none of them starts a service
+	@echo "== Debian packages"; $(PY) -m tandem.local.packages
+
+test: packages $(BUNDLE) ## every test, with all the set-up that they need
 	@echo "== tests"; $(PY) -m pytest
 
 bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/results.md

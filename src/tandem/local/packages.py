@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -33,6 +35,8 @@ NEEDED = {
     "make": "/usr/bin/make",
     "tcsh": "/usr/bin/tcsh",
 }
+# What only the tests want: a browser.
+FOR_TESTS = {"chromium": "/usr/bin/chromium"}
 _POLICY = """\
 #!/bin/sh
 # Put here for a moment by `tandem up`: packages that it installs start no services.
@@ -40,9 +44,9 @@ exit 101
 """
 
 
-def missing_packages(root: Path = Path("/")) -> list[str]:
+def missing_packages(root: Path = Path("/"), needed: Mapping[str, str] = NEEDED) -> list[str]:
     """The packages whose program is not there."""
-    return [name for name, file in NEEDED.items() if not any(root.glob(file.lstrip("/")))]
+    return [name for name, file in needed.items() if not any(root.glob(file.lstrip("/")))]
 
 
 @contextmanager
@@ -111,3 +115,23 @@ def _run(stream: TextIO, *command: str) -> int:
         process.send_signal(signal.SIGINT)
         process.wait()
         raise
+
+
+def main() -> int:
+    """`python -m tandem.local.packages`: all that an environment and the tests need, before either starts."""
+    missing = missing_packages(needed={**NEEDED, **FOR_TESTS})
+    if not missing:
+        return 0
+    print("installing", *missing, flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory, "install.log")
+        try:
+            install(missing, log)
+        except StepError as problem:
+            print(f"{problem}:\n{log.read_text()[-4000:]}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
