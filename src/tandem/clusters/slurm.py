@@ -84,7 +84,7 @@ printf '\\n%s section ended %s\\n' "$2" "$?"
 CANCELLED_BY = f"""
 TZ=UTC0
 export TZ
-timeout {LIST_TIME} sacct -n -X -D -p -u "$1" -W "$2" -S "$3" -s CA -o State
+timeout {LIST_TIME} sacct -n -X -D -p -u "$1" -j "$2" -o WCKey,State
 """
 
 # slurm_strerror's words, looked for in this order. Not contacted: nothing was sent.
@@ -204,16 +204,17 @@ class Slurm:
             raise ClusterUnreachable(f"{self.cluster}: the accounting database does not answer: {words_of(answer)}")
         return found
 
-    def cancelled_by(self, user: str, placement: uuid.UUID, since: datetime) -> frozenset[int]:
+    def cancelled_by(self, user: str, placement: uuid.UUID, scheduler_id: str) -> frozenset[int]:
         """The uids of those who cancelled jobs of this placement, as the accounting database has it by now.
 
-        Slurm ends jobs itself too, as root: when a node says that it has a job of the same id, for one.
+        Slurm ends jobs itself too, as root: when a node says that it has a job of the same id, for one. Asked for by
+        its id: of what was not yet to start, sacct shows nothing otherwise.
         """
-        args = [user, str(placement), f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"]
-        answer = self._door.run(user, self.cluster, CANCELLED_BY, args, deadline=LIST_TIME + 5)
+        answer = self._door.run(user, self.cluster, CANCELLED_BY, [user, scheduler_id], deadline=LIST_TIME + 5)
         if answer.status != 0:
             raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
-        return frozenset(int(uid) for uid in re.findall(r"^CANCELLED by ([0-9]+)\|?$", answer.text, re.MULTILINE))
+        found = re.findall(rf"^{placement}\|CANCELLED by ([0-9]+)\|$", answer.text, re.MULTILINE)
+        return frozenset(int(uid) for uid in found)
 
     def picture(self, ended_since: datetime | None = None) -> ClusterPicture:
         """Everything of everybody, in one pass by the watcher. The accounting database, which is slow to answer, is

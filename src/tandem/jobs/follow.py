@@ -52,7 +52,7 @@ class LookingUp(Scheduler, Protocol):
 
     def look_up(self, user: str, placement: uuid.UUID, since: datetime | None = None) -> Sequence[SchedulerJob]: ...
 
-    def cancelled_by(self, user: str, placement: uuid.UUID, since: datetime) -> Collection[int]: ...
+    def cancelled_by(self, user: str, placement: uuid.UUID, scheduler_id: str) -> Collection[int]: ...
 
 
 def caretaker_of(cluster: str, answering: Sequence[str]) -> str | None:
@@ -222,8 +222,8 @@ class Follower:
         who: set[int] = set()
         for placement in asked:
             try:
-                since = look_up_from(placement)
-                found = self.scheduler_of(placement.cluster).cancelled_by(case.job.owner.username, placement.pk, since)
+                scheduler = self.scheduler_of(placement.cluster)
+                found = scheduler.cancelled_by(case.job.owner.username, placement.pk, placement.scheduler_id)
             except DoorError as problem:
                 log.info("who cancelled it cannot be asked", placement=str(placement.pk), error=str(problem))
                 continue

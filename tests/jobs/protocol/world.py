@@ -108,7 +108,7 @@ class FakeCluster:
             if job.user == (owner or user) and job.placement == str(placement) and job.phase is not Phase.ENDED:
                 self.end(number, Ending.CANCELLED)
 
-    def cancelled_by(self, user: str, placement: uuid.UUID, since: datetime) -> frozenset[int]:
+    def cancelled_by(self, user: str, placement: uuid.UUID, scheduler_id: str) -> frozenset[int]:
         self._reach()
         return self.cancelled_by_uids
 
