@@ -57,14 +57,17 @@ def sbatch_options(request: Request) -> list[str]:
     return [*own, *request.extra, *fixed]
 
 
-# Options in a script's head that are fields of a submission, in sbatch's two spellings.
+# Options in a script's head that are fields of a submission: sbatch's two spellings of each.
 _FIELDS = {
     "partition": ("p", "queue"),
     "array": ("a", "array"),
     "nodelist": ("w", "hosts"),
     "chdir": ("D", "execution_directory"),
     "job-name": ("J", "name"),
+    "ntasks": ("n", "processors"),
 }
+_LONG = {f"--{option}": field for option, (_, field) in _FIELDS.items()}
+_SHORT = {f"-{letter}": field for letter, field in _FIELDS.values()}
 
 
 def fields_of_directives(script: str) -> tuple[dict[str, str], list[str]]:
@@ -77,27 +80,28 @@ def fields_of_directives(script: str) -> tuple[dict[str, str], list[str]]:
     for line in script.splitlines():
         if line.strip() and not line.startswith("#"):
             break
-        if not re.match(r"#SBATCH\s", line):
-            continue
-        text = line[len("#SBATCH") :].strip()
-        for option, (letter, field) in _FIELDS.items():
-            if match := re.fullmatch(rf"(?:--{option}(?:=|\s+)|-{letter}\s*)(\S.*)", text):
-                value = _one_word(match[1])
-                if value is not None:
-                    fields[field] = value
-                    break
-        else:
-            others.append(text)
-    return fields, others
+        if re.match(r"#SBATCH\s", line):
+            others.append(_take_fields(line[len("#SBATCH") :].strip(), fields))
+    return fields, [text for text in others if text]
 
 
-def _one_word(text: str) -> str | None:
-    """The one word that a shell would read in `text`, or None when it would read several."""
+def _take_fields(text: str, fields: dict[str, str]) -> str:
+    """Moves what is a field from one line's options into `fields`; the other options, as text."""
     try:
         words = shlex.split(text, comments=True)
     except ValueError:
-        return None
-    return words[0] if len(words) == 1 else None
+        return text
+    others = []
+    while words:
+        word = words.pop(0)
+        option, equals, value = word.partition("=")
+        if option in _LONG and (equals or words):
+            fields[_LONG[option]] = value if equals else words.pop(0)
+        elif word[:2] in _SHORT and not word.startswith("--") and (word[2:] or words):
+            fields[_SHORT[word[:2]]] = word[2:] or words.pop(0)
+        else:
+            others.append(word)
+    return shlex.join(others)
 
 
 def launcher_words(launcher: str) -> list[str]:
