@@ -43,6 +43,11 @@ class JobCase:
     other_clusters_left: bool = False
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     _covered: dict[uuid.UUID, frozenset[int]] = field(default_factory=dict)
+    _saved: dict[int, tuple[object, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Judging already changes rows (a heartbeat that moved): what is to be saved is told from what was read.
+        self._saved = {index: _row(task) for index, task in self.tasks.items()}
 
     @property
     def indices(self) -> list[int]:
@@ -167,7 +172,6 @@ class JobCase:
             if not reading.claims and index not in self.tasks and verdict.state not in FINAL_STATES:
                 continue
             task = self.task(index)
-            before = _row(task)
             run, highest = reading.run, reading.highest
             owner = self.owner_of(run) if run else None
             if run is not None:
@@ -182,7 +186,7 @@ class JobCase:
             task.started_at = verdict.started_at or task.started_at or (started if run else None)
             if verdict.state in FINAL_STATES:
                 task.ended_at = verdict.ended_at or task.ended_at or ended or self.around.looked_at
-            if _row(task) != before or task.pk is None:
+            if task.pk is None or _row(task) != self._saved.get(index):
                 changed.append(task)
         return changed
 

@@ -25,6 +25,22 @@ def test_an_interrupted_job_fails_only_after_its_heart_was_still_long_enough(wor
     assert world.claims(job)["claim.0.1"].startswith("closed:interrupted:")
 
 
+def test_a_lost_job_whose_heart_went_on_for_a_while_is_noticed_when_it_stops(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    world.clusters["cluster1"].forget()
+    for _ in range(4):
+        run.beat()
+        world.pass_time(TIMES.heartbeat)
+        world.poll()
+    assert state(job) == "UNKNOWN", "its heartbeat moves"
+    wait_out(world, TIMES.take_over + 1)
+    assert state(job) == "FAILED"
+    assert "interrupted" in job.reason
+
+
 def test_a_late_result_corrects_an_interrupted_job(world: World, ada: Person) -> None:
     job = world.submit(ada)
     world.dispatch()

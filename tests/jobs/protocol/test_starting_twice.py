@@ -90,6 +90,23 @@ def test_a_silent_attempt_gets_a_successor_and_no_second_one(world: World, ada: 
     assert state(job) == "COMPLETED"
 
 
+def test_a_dead_attempt_that_the_scheduler_still_shows_running_gets_a_successor(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    for _ in range(3):
+        run.beat()
+        world.pass_time(TIMES.heartbeat)
+        world.poll()
+    wait_out(world, TIMES.take_over - 1)
+    world.dispatch()
+    assert len(world.clusters["cluster1"].submissions) == 1
+    world.pass_time(2)
+    world.poll()
+    world.dispatch()
+    assert [placement.attempt for placement in job.placements.order_by("created_at")] == [0, 1]
+
+
 def test_the_first_attempts_late_result_is_not_the_jobs(world: World, ada: Person) -> None:
     job = world.submit(ada, restartable=True)
     world.dispatch()
