@@ -438,6 +438,33 @@ def test_a_requeued_restartable_run_writes_no_result_so_that_the_next_one_may_st
     assert (place.spooler / "attempt.1" / "output.txt").read_text() == "again\n"
 
 
+@pytest.mark.parametrize("task", [None, 4])
+def test_the_newest_attempts_output_stands_in_the_spooler_as_a_plain_file(place: Place, task: int | None) -> None:
+    number = "" if task is None else f".{task}"
+    shown = [place.spooler / f"{stream}{number}.txt" for stream in ("output", "error")]
+    first = place.start("echo one; echo un >&2; sleep 300", task=task, restartable=True)
+    wait_for(lambda: [file.read_text() for file in shown] == ["one\n", "un\n"], "the first attempt's output")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 143
+    assert place.start("echo two; echo deux >&2", task=task, restartable=True).wait(90) == 0
+    assert [file.read_text() for file in shown] == ["two\n", "deux\n"]
+    assert not any(file.is_symlink() for file in shown)
+    kept = place.spooler / f"attempt{number}.0"
+    # A shell may say on its standard error that it was told to end.
+    assert [(kept / name).read_text().split("\n")[0] for name in ("output.txt", "error.txt")] == ["one", "un"]
+    assert len(list(place.spooler.iterdir())) == 4
+
+
+def test_what_the_scheduler_says_of_a_restartable_run_stands_with_its_own_words(place: Place) -> None:
+    process = place.start("echo own >&2; sleep 300", restartable=True)
+    with (place.spooler / "error.txt").open("a") as scheduler:
+        wait_for(lambda: place.errors() == "own\n", "the payload's words")
+        scheduler.write("cancelled due to time limit\n")
+    assert place.errors() == "own\ncancelled due to time limit\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+
+
 def test_a_run_that_was_taken_over_ends_itself(place: Place) -> None:
     first = place.start("echo ready; sleep 300", restartable=True)
     wait_for(place.heartbeat, "the first run's heartbeat")

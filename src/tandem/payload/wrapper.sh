@@ -107,8 +107,25 @@ if [ "$tandem_restartable" = 1 ]; then
 fi
 [ -n "$tandem_directory" ] || tandem_directory=$tandem_place
 
+# Makes stream $1 of this attempt the one that stands in the spooler, where people look for it. A second name of the same
+# file, not a symbolic link: it can be read like any file, and each attempt keeps its own. The first attempt goes on in
+# the scheduler's file, so that also the scheduler's last words are in it.
+tandem_show() {
+    tandem_seen=$tandem_spooler/$1.txt
+    [ "$tandem_array" = 0 ] || tandem_seen=$tandem_spooler/$1.$tandem_task.txt
+    tandem_file=$tandem_place/$1.txt
+    [ "$tandem_n" != 0 ] || ln -T "$tandem_seen" "$tandem_file"
+    : >> "$tandem_file"
+    [ "$tandem_file" -ef "$tandem_seen" ] ||
+        { ln -T "$tandem_file" "$tandem_seen.$tandem_nonce" && mv -fT "$tandem_seen.$tandem_nonce" "$tandem_seen"; }
+}
+
 tandem_start_payload() {
-    [ "$tandem_restartable" = 0 ] || exec >> "$tandem_place/output.txt" 2>> "$tandem_place/error.txt"
+    if [ "$tandem_restartable" = 1 ]; then
+        tandem_show output 2>/dev/null
+        tandem_show error 2>/dev/null
+        exec >> "$tandem_place/output.txt" 2>> "$tandem_place/error.txt"
+    fi
     PATH=$tandem_path
     TANDEM_RUN=$tandem_nonce TANDEM_JOB_ID=$tandem_job TANDEM_ATTEMPT=$tandem_n TANDEM_TASK=$tandem_task
     TANDEM_PROJECT=$tandem_project TANDEM_SPOOLER=$tandem_spooler TANDEM_CLUSTER=$tandem_cluster
