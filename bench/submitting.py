@@ -1,14 +1,14 @@
 """Submitting: one job until it is durable, and many until Slurm has them; beside `sbatch` itself, on the same machine.
 
 The jobs wait for an hour, here as there, so that starting them is not measured too. Both sides take turns, so that
-what else the machine does falls on both.
+what else the machine does falls on both. What they leave waiting stays: both sides see it.
 """
 
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.inside import CLEAR, SBATCH_PARALLEL, SBATCH_WHEN_TOLD
+from bench.inside import SBATCH_PARALLEL, SBATCH_WHEN_TOLD
 from bench.lab import Lab, Requests
 from bench.measure import Row, median, milliseconds, seconds_of, timed
 
@@ -49,7 +49,6 @@ def until_durable(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
         for start in range(0, len(ours), count):
             ratios.append(median(ours[start : start + count]) / median(theirs[start : start + count]))
     settle(lab, token, "alone")
-    lab.on_head(CLEAR)
     what = "API: submission until durable, beside one `sbatch` process"
     return [Row(what, milliseconds(ours), milliseconds(theirs), median(ratios), "≤ 1.00")]
 
@@ -58,11 +57,8 @@ def sustained(lab: Lab, token: str, rounds: int, count: int) -> list[Row]:
     """Many jobs through the API until Slurm has all of them, beside as many `sbatch`, four at a time."""
     ours, theirs = [], []
     for _ in range(rounds):
-        lab.on_head(CLEAR)
         theirs.append(count / float(lab.on_head(SBATCH_PARALLEL, str(count), str(AT_A_TIME))))
-        lab.on_head(CLEAR)
         ours.append(count / into_slurm(lab, token, count))
-    lab.on_head(CLEAR)
     return [
         Row(
             f"{count} submissions into Slurm, {AT_A_TIME} at a time, beside raw `sbatch`",
