@@ -1,5 +1,6 @@
 """The one check of a submission: what passes, what does not, and in which words."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.jobs.protocol.world import ENVIRONMENT
 
-from tandem.jobs.submission import Submission, SubmissionInvalid, array_indices, check_submission
+from tandem.clusters.request import Request, sbatch_options
+from tandem.jobs.submission import Submission, SubmissionInvalid, array_indices, check_submission, stored_submission
 
 
 def errors(**fields: Any) -> dict[str, list[str]]:
@@ -131,6 +133,54 @@ SCRIPT = """#!/bin/sh
 true
 #SBATCH --wckey=late
 """
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"memory": "1024T"},
+        {"memory": "954T"},
+        {"memory": f"{1 << 40}K"},
+        {"memory": f"{1 << 30}"},
+        {"memory": "1K"},
+        {"time_limit": "365-00:00:00"},
+        {"time_limit": "525600"},
+        {"array": "0-49999:1%50000"},
+        {"processors": 1_000_000, "nodes": 100_000},
+        {"name": "n" * 200, "project": "p" * 80, "queue": "q" * 80},
+        {"executable": "x" * 1000, "options": "o" * 20_000, "additional_options": "--constraint=" + "c" * 1000},
+        {"input_file": "/" + "i" * 999, "execution_directory": "~/" + "d" * 998},
+        {"cluster": "cluster1", "hosts": "h" * 4000},
+        {"executable": "", "script": "s" * (1024 * 1024)},
+    ],
+)
+def test_what_is_stored_reads_back_at_every_bound(fields: dict[str, Any]) -> None:
+    submission = checked(**fields)
+    assert stored_submission(json.loads(json.dumps(submission.model_dump()))) == submission
+
+
+@pytest.mark.parametrize("options", ["--nodes=4", "-N 2-4", "-N2", "--nodes 2"])
+def test_a_restartable_job_gets_no_second_node_by_any_option(options: str) -> None:
+    found = errors(executable="run", restartable=True, additional_options=options)
+    assert "--nodes" in found["additional_options"][0]
+    found = errors(script=f"#!/bin/sh\n#SBATCH {options}\nrun\n", restartable=True)
+    assert "--nodes" in found["script"][0]
+    assert checked(additional_options=options).extra_options()
+
+
+def test_a_restartable_job_has_one_node_whatever_was_said_before() -> None:
+    request = Request("j", 4, "/d", "o", "e", nodes=3, restartable=True, extra=("--nodes=4",))
+    nodes = [word for word in sbatch_options(request) if word.startswith("--nodes")]
+    assert nodes[-1] == "--nodes=1"
+    assert "--nodes=3" not in nodes
+
+
+@pytest.mark.parametrize("field", ["memory", "time_limit", "hosts"])
+def test_lists_in_lists_are_refused_in_words(field: str) -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert field in errors(executable="run", cluster="cluster1", **{field: nested})
 
 
 def test_a_scripts_head_sets_fields_unless_they_are_given() -> None:

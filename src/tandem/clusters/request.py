@@ -4,6 +4,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
+ONE_NODE = "--nodes=1"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -38,7 +40,7 @@ def sbatch_options(request: Request) -> list[str]:
     given: dict[str, object | None] = {
         "job-name": request.name,
         "ntasks": request.processors,
-        "nodes": request.nodes,
+        "nodes": None if request.restartable else request.nodes,
         "mem": request.memory,
         "time": request.time_limit,
         "array": request.array,
@@ -52,7 +54,8 @@ def sbatch_options(request: Request) -> list[str]:
         f"--output={request.directory}/{request.output.replace('*', '%a')}",
         f"--error={request.directory}/{request.error.replace('*', '%a')}",
         "--open-mode=append",
-        "--requeue" if request.restartable else "--no-requeue",
+        # Last, so that nothing said before counts: only a run on one node ends itself for sure when it is cut off.
+        *(["--requeue", ONE_NODE] if request.restartable else ["--no-requeue"]),
     ]
     return [*own, *request.extra, *fixed]
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from tandem.clusters.options import OptionRefused, check_options
-from tandem.clusters.request import fields_of_directives
+from tandem.clusters.request import ONE_NODE, fields_of_directives
 from tandem.environment import Environment
 
 ANY_CLUSTER = "any"
@@ -24,7 +24,7 @@ LARGEST_UPLOAD = 10 * 1024 * 1024
 LARGEST_SCRIPT = 1024 * 1024
 
 _ARRAY_PART = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
-_MEMORY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_MEMORY = re.compile(r"(\d{1,13}(?:\.\d{1,3})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,4})-)?(\d{1,6})(?::(\d{1,2}))?(?::(\d{1,2}))?")
 _SPANS = re.compile(r"(?:(\d{1,4})\s*d)?\s*(?:(\d{1,6})\s*h)?\s*(?:(\d{1,8})\s*m(?:in)?)?", re.IGNORECASE)
 _MEBIBYTES = {"": 1.0, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0 * 1024}
@@ -80,10 +80,15 @@ def _name_of(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _plain(value: object) -> str:
+    """Text or a number as text; empty for anything else."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
 def _memory(value: object) -> object:
     """`4G` as whole mebibytes with their unit; a bare number means mebibytes, as for the scheduler."""
-    match = _MEMORY.fullmatch(str(value).strip())
-    if not match or isinstance(value, bool):
+    match = _MEMORY.fullmatch(_plain(value))
+    if not match:
         raise _wrong("write memory per node as a number with a unit, such as 4G or 512M")
     mebibytes = -int(-float(match[1]) * _MEBIBYTES[match[2].upper()] // 1)
     if not 1 <= mebibytes <= 1 << 30:
@@ -93,10 +98,8 @@ def _memory(value: object) -> object:
 
 def _time_limit(value: object) -> object:
     """As `days-hours:minutes:seconds`, from what the scheduler takes (minutes, h:mm:ss, d-hh) or from `2h 30m`."""
-    text = str(value).strip()
+    text = _plain(value)
     words = "write a time as 90 (minutes), 1:30:00, 2-12:00:00 or 2h 30m"
-    if isinstance(value, bool):
-        raise _wrong(words)
     if match := _CLOCK.fullmatch(text):
         days, first, second, third = match.groups()
         a, b, c = int(first), int(second or 0), int(third or 0)
@@ -151,8 +154,8 @@ def _array(value: str) -> str:
 
 
 def _hosts(value: object) -> object:
-    if isinstance(value, list | tuple):
-        value = ",".join(str(host) for host in value)
+    if isinstance(value, list | tuple) and all(isinstance(host, str) for host in value):
+        value = ",".join(value)
     return (
         ",".join(part for part in re.split(r"[\s,]+(?![^\[]*\])", value) if part) if isinstance(value, str) else value
     )
@@ -247,9 +250,12 @@ class Submission(BaseModel):
         for field, texts in (("additional_options", [self.additional_options]), ("script", self._directives())):
             for text in texts:
                 try:
-                    check_options(text)
+                    words = check_options(text)
                 except OptionRefused as refused:
                     found.append((field, str(refused)))
+                    continue
+                if self.restartable and any(word.startswith("--nodes=") and word != ONE_NODE for word in words):
+                    found.append((field, "--nodes: a restartable job uses one node"))
         return found
 
     def _directives(self) -> list[str]:
@@ -266,6 +272,20 @@ class Submission(BaseModel):
         if not texts:
             return []
         return [word for text in texts for word in check_options(text)]
+
+
+def stored_submission(data: Mapping[str, Any]) -> Submission:
+    """A submission as a job keeps it. Raises SubmissionInvalid for one that today's rules do not let pass.
+
+    Callers that go through many jobs must expect that: one such row must not stop the others.
+    """
+    try:
+        return Submission.model_validate(data)
+    except ValidationError as invalid:
+        errors: dict[str, list[str]] = {}
+        for error in invalid.errors(include_url=False, include_input=False):
+            errors.setdefault(str(error["loc"][0]) if error["loc"] else "__all__", []).append(_in_words(error))
+        raise SubmissionInvalid(errors) from invalid
 
 
 def _in_words(error: Mapping[str, Any]) -> str:
@@ -315,12 +335,7 @@ def check_submission(
         if cluster not in names:
             errors["cluster"] = [f"there is no such cluster; choose {ANY_CLUSTER} or {', '.join(names)}"]
     try:
-        submission = Submission.model_validate(given)
-    except ValidationError as invalid:
-        for error in invalid.errors(include_url=False, include_input=False):
-            field = str(error["loc"][0]) if error["loc"] else "__all__"
-            errors.setdefault(field, []).append(_in_words(error))
-        raise SubmissionInvalid(errors) from invalid
+        submission = stored_submission(given)
     except SubmissionInvalid as invalid:
         raise SubmissionInvalid({**invalid.errors, **errors}) from invalid
     if errors:
