@@ -8,7 +8,7 @@ import pytest
 from tests.clusters.hosts import Host
 
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, SubmissionRefused
-from tandem.clusters.slurm import Slurm
+from tandem.clusters.slurm import IN_DOUBT, OUT_OF_ORDER, Slurm, without_values
 
 SBATCH = """#!/bin/sh
 env >/home/zed/environment
@@ -104,6 +104,26 @@ def test_slurms_failures_are_told_apart(host: Host, slurm: Slurm, words: str, ex
         submit(slurm)
     assert type(caught.value) is expected
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("queue", ["standby", "fork", "temporarily", "shutting down"])
+def test_a_persons_own_words_that_slurm_repeats_are_no_failure_of_slurms(queue: str) -> None:
+    words = f"invalid partition specified: {queue}\nBatch job submission failed: Invalid partition name specified"
+    fixed = without_values(words, [queue])
+    assert not IN_DOUBT.search(fixed)
+    assert not OUT_OF_ORDER.search(fixed)
+
+
+def test_slurms_own_words_count_even_if_a_person_uses_them_too() -> None:
+    words = "Batch job submission failed: Slurm backup controller in standby mode"
+    assert IN_DOUBT.search(without_values(words, ["standby"]))
+    assert IN_DOUBT.search(without_values("Zero Bytes were transmitted", ["a", "b,er"]))
+
+
+def test_a_queue_with_a_misleading_name_is_refused_and_not_asked_for_again(host: Host, slurm: Slurm) -> None:
+    failing(host, "invalid partition specified: standby")
+    with pytest.raises(SubmissionRefused):
+        submit(slurm, options=["--partition=standby"])
 
 
 def test_a_refusal_is_in_slurms_own_words_without_its_commands_name(host: Host, slurm: Slurm) -> None:

@@ -103,6 +103,8 @@ OUT_OF_ORDER = re.compile(
     r"|Invalid user id|No space left|fork|could not establish a configuration",
     re.IGNORECASE,
 )
+# What follows it is slurm_strerror's text, and nothing of the submission.
+SLURMS_OWN = "Batch job submission failed: "
 SECTION = "\n{nonce} section (?P<name>[a-z]+) (?P<status>[0-9]+)\n"
 
 
@@ -152,7 +154,7 @@ class Slurm:
             raise ClusterRefused(f"{self.cluster}: the spooler could not be made: {answer.complaint}")
         if answer.status == CUT_SHORT:
             raise ClusterRefused(f"{self.cluster}: the submission did not arrive whole")
-        self._check(answer)
+        self._check(answer, [user, *(option.partition("=")[2] for option in options)])
         raise SubmissionRefused(words_of(answer))
 
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
@@ -238,20 +240,24 @@ class Slurm:
             self._check(answer)
             raise ClusterRefused(f"{self.cluster}: {words_of(answer)}")
 
-    def _check(self, answer: Answer) -> None:
-        """Raises for a command of Slurm's that failed without Slurm having decided anything."""
+    def _check(self, answer: Answer, given: Sequence[str] = ()) -> None:
+        """Raises for a command of Slurm's that failed without Slurm having decided anything.
+
+        `given` are a person's own values, which Slurm may repeat: a queue called `standby` is no controller in standby.
+        """
         words = words_of(answer)
         if answer.status in TIMED_OUT:
             raise AnswerLost(f"{self.cluster}: {words}")
         if answer.status in {125, 126, 127}:
             raise ClusterRefused(f"{self.cluster}: Slurm's commands cannot be run there: {words}")
-        if NOT_CONTACTED.search(words):
+        fixed = without_values(words, given)
+        if NOT_CONTACTED.search(fixed):
             raise ClusterUnreachable(f"{self.cluster}: {words}")
-        if NOT_SIGNED.search(words):
+        if NOT_SIGNED.search(fixed):
             raise ClusterRefused(f"{self.cluster}: {words}")
-        if IN_DOUBT.search(words):
+        if IN_DOUBT.search(fixed):
             raise AnswerLost(f"{self.cluster}: {words}")
-        if OUT_OF_ORDER.search(words):
+        if OUT_OF_ORDER.search(fixed):
             raise ClusterRefused(f"{self.cluster}: {words}")
 
 
@@ -261,6 +267,20 @@ def words_of(answer: Answer) -> str:
     if answer.status in TIMED_OUT:
         lines.append("Slurm did not answer in time")
     return "\n".join(line for line in lines if line) or f"status {answer.status} without a word"
+
+
+def without_values(words: str, given: Sequence[str]) -> str:
+    """Slurm's words without a person's values in them. Lines that only ever hold Slurm's own words stay whole."""
+    parts = {part for value in given for part in (value, *re.split(r"[,:=]", value)) if len(part) > 1}
+    if not parts:
+        return words
+    # Longest first: a value as a whole before its parts.
+    alternatives = "|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True))
+    value = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)")
+    return "\n".join(
+        line if line.startswith(SLURMS_OWN) else value.sub("\N{HORIZONTAL ELLIPSIS}", line)
+        for line in words.split("\n")
+    )
 
 
 def read_sections(text: str, nonce: str) -> dict[str, tuple[str, int]]:
