@@ -110,6 +110,16 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # A browser remembers this per host name, whatever the port: not for a loopback name, which others serve from too.
 SECURE_HSTS_SECONDS = 0 if not NODE or PUBLIC_HOST in _LOOPBACK else 365 * 24 * 3600
 
+# How much of a request is kept, whoever sends it. The balancer refuses larger ones before they come here.
+FILE_UPLOAD_HANDLERS = [
+    "tandem.site.uploads.BoundedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+DATA_UPLOAD_MAX_NUMBER_FILES = 4
+# Of all but files: a script may have 1 MiB, and JSON makes it longer.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
 # The bundle's names carry a hash of their content (see frontend/build.mjs), so it may be kept for ever.
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True

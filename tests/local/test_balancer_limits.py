@@ -1,0 +1,70 @@
+"""What the load balancer refuses before a portal node reads it, asked of the real one."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from tandem.jobs.submission import LARGEST_UPLOAD
+
+MIB = 1024 * 1024
+pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the load balancer is not installed")
+
+
+@pytest.fixture(scope="module")
+def balancer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The template's frontend behind a local socket, with backends that answer."""
+    address = tmp_path_factory.mktemp("balancer") / "socket"
+    template = resources.files("tandem.local").joinpath("templates/haproxy.cfg").read_text()
+    frontend = template[template.index("frontend portal") : template.index("\nbackend web")]
+    frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}", frontend)
+    backends = "".join(f"backend {name}\n    http-request return status 200\n" for name in ("web", "streams"))
+    config = address.with_name("haproxy.cfg")
+    times = "".join(f"    timeout {name} 10s\n" for name in ("connect", "client", "server"))
+    config.write_text(f"defaults\n    mode http\n{times}{frontend}\n{backends}")
+    process = subprocess.Popen([str(shutil.which("haproxy")), "-db", "-f", str(config)])
+    deadline = time.monotonic() + 30
+    while not address.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield address
+    process.kill()
+    process.wait()
+
+
+def answer(balancer: Path, path: str, *headers: str) -> str:
+    """What comes back once the head of a POST was sent."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(balancer))
+        head = [f"POST {path} HTTP/1.1", "Host: portal", "Connection: close", *headers]
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+def test_a_body_that_is_far_larger_than_any_upload_is_refused_before_it_is_sent(balancer: Path) -> None:
+    refused = answer(balancer, "/sign-in", f"Content-Length: {12 * MIB + 1}")
+    assert refused.startswith("HTTP/1.1 413 ")
+    assert f"at most {LARGEST_UPLOAD // MIB} MiB" in refused
+
+
+def test_the_largest_upload_and_the_form_around_it_get_through(balancer: Path) -> None:
+    assert answer(balancer, "/applications/job-submission/", f"Content-Length: {LARGEST_UPLOAD + MIB}").startswith(
+        "HTTP/1.1 200 "
+    )
+
+
+def test_a_body_that_does_not_say_how_long_it_is_is_refused(balancer: Path) -> None:
+    assert answer(balancer, "/sign-in", "Transfer-Encoding: chunked").startswith("HTTP/1.1 413 ")
+
+
+def test_streams_take_no_body(balancer: Path) -> None:
+    assert answer(balancer, "/streams/events", "Content-Length: 1").startswith("HTTP/1.1 413 ")
+    assert answer(balancer, "/streams/events").startswith("HTTP/1.1 200 ")
