@@ -1,6 +1,6 @@
 """Which jobs a person may see."""
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from tandem.accounts.models import Person
 from tandem.jobs.models import Job
@@ -10,3 +10,8 @@ def visible_jobs(person: Person) -> QuerySet[Job]:
     """The person's own jobs, an administrator's everybody's; newest first, with owner and spooler."""
     jobs = Job.objects.select_related("owner", "spooler__owner").order_by("-created_at", "-id")
     return jobs if person.is_administrator else jobs.filter(owner=person)
+
+
+def with_words(jobs: QuerySet[Job], words: str) -> QuerySet[Job]:
+    """Those of `jobs` that have `words` in their name or their project, in small letters or capitals."""
+    return jobs.filter(Q(name__icontains=words) | Q(project__icontains=words)) if words else jobs

@@ -17,9 +17,10 @@ from tandem.jobs import actions, outputs
 from tandem.jobs.event_reader import newest_event_id
 from tandem.jobs.job_page import job_page
 from tandem.jobs.models import Job
-from tandem.jobs.queries import visible_jobs
+from tandem.jobs.queries import visible_jobs, with_words
 
 JOBS_A_PAGE = 50
+LONGEST_SEARCH = 200
 STREAMS = "tandem.jobs.streams"
 
 
@@ -34,7 +35,12 @@ def job_or_404(request: HttpRequest, job_id: uuid.UUID) -> Job:
 
 
 def job_list(request: HttpRequest, jobs: QuerySet[Job]) -> dict[str, object]:
-    """One page of jobs, newest first. The cursor is the last job of the page before: new jobs move nothing."""
+    """One page of jobs, newest first, of those that were searched for if any were.
+
+    The cursor is the last job of the page before: new jobs move nothing.
+    """
+    search = request.GET.get("search", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+    jobs = with_words(jobs, search)
     before = request.GET.get("before")
     if before:
         try:
@@ -47,6 +53,7 @@ def job_list(request: HttpRequest, jobs: QuerySet[Job]) -> dict[str, object]:
         "jobs": rows[:JOBS_A_PAGE],
         "next": rows[JOBS_A_PAGE - 1].pk if len(rows) > JOBS_A_PAGE else None,
         "before": before or "",
+        "search": search,
         "everybody": person_of(request).is_administrator,
     }
 
