@@ -34,6 +34,12 @@ users:
 local:
   boot_delay: 1s
 """
+SECOND_CLUSTER = """\
+  - name: cluster2
+    zone: eu-central-1b
+    queues:
+      - {name: compute, cpus: 4, memory_gib: 4, fixed_nodes: 1}
+"""
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -173,8 +179,9 @@ def test_a_changed_file_is_applied_without_ending_jobs(file: Path) -> None:
     knows = ["id", "-u", "dora"]
     region.wait(lambda: region.shell("head-cluster1", "root", knows).stdout.strip() == "2007", "the new person")
 
-    zone = "  - name: eu-central-1a\n"
-    file.write_text(file.read_text().replace(zone, zone + "  - name: eu-central-1b\n"))
+    zone, second = "  - name: eu-central-1a\n", "  - name: eu-central-1b\n"
+    text = file.read_text().replace(zone, zone + second)
+    file.write_text(text.replace("portal:\n", SECOND_CLUSTER + "portal:\n"))
     planned = tandem("up", "--plan", "--file", str(file))
     assert find_init(region.environment.name, "eu-central-1b") is None
     assert "portal nodes restart one after the other" in planned.stderr
