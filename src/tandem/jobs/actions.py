@@ -26,6 +26,8 @@ from tandem.jobs.models import (
 from tandem.jobs.script import OWN_NAMES, payload_for
 from tandem.jobs.submission import LARGEST_UPLOAD, Submission, SubmissionInvalid, array_indices
 
+LONGEST_FILE_NAME = 255  # bytes, as file systems count
+
 
 class IdempotencyConflict(Exception):
     """The key was used before, for another request."""
@@ -44,8 +46,8 @@ class Upload:
 
 
 def _checked_upload(upload: Upload) -> Upload:
-    name = upload.name.replace("\\", "/").rsplit("/", 1)[-1]
-    if name in ("", ".", "..", *OWN_NAMES) or len(name) > 200 or not name.isprintable():
+    name = upload.name.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    if name in ("", ".", "..", *OWN_NAMES) or not name.isprintable() or len(name.encode()) > LONGEST_FILE_NAME:
         raise SubmissionInvalid({"input_file": ["the file's name cannot be used on the cluster: rename it"]})
     if len(upload.content) > LARGEST_UPLOAD:
         most = LARGEST_UPLOAD // 1024 // 1024

@@ -41,7 +41,7 @@ from tandem.jobs.placements import as_fields, change
 from tandem.jobs.routing import Candidate, candidates, choose_cluster, eligible
 from tandem.jobs.script import Ticket, batch_script, request_for
 from tandem.jobs.settle import back_off, change_job
-from tandem.jobs.submission import ANY_CLUSTER, Submission
+from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
 
 log = structlog.get_logger()
 
@@ -115,15 +115,13 @@ class Dispatcher:
             return False
         done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
         if done:
-            for future in done:
-                del self._flying[future]
-            self._record([future.result() for future in done])
+            self._record([_answer(future, self._flying.pop(future)) for future in done])
         return True
 
     def drain(self, seconds: float) -> None:
         """Take nothing new, and record what is still answered within `seconds`."""
         done, _ = wait(self._flying, timeout=seconds)
-        self._record([future.result() for future in done])
+        self._record([_answer(future, self._flying.pop(future)) for future in done])
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, most: int) -> list[Outgoing]:
@@ -177,7 +175,11 @@ class Dispatcher:
             refused_by.setdefault(job_id, set()).add(cluster)
         chosen = []
         for job in waiting:
-            submission = Submission.model_validate(job.submission)
+            try:
+                submission = stored_submission(job.submission)
+            except SubmissionInvalid as invalid:
+                self._refuse(job, f"its submission cannot be carried out any more: {invalid}")
+                continue
             among = eligible(job, submission, clusters, self.environment, refused_by.get(job.pk, ()))
             best = choose_cluster(among)
             if best is None:
@@ -187,6 +189,25 @@ class Dispatcher:
             if best.name == self.cluster:
                 chosen.append((job, submission))
         return chosen
+
+    def _refuse(self, job: Job, words: str) -> None:
+        """What no scheduler can be asked for ends as what a scheduler refused: it fails once its claims are closed."""
+        log.error("a stored submission is not valid", job=str(job.pk), error=words)
+        with transaction.atomic():
+            rows = Job.objects.filter(pk=job.pk, place_wanted=job.place_wanted, cancel_wanted_at=None)
+            if not rows.update(place_wanted=None, place_tasks="", cluster=self.cluster):
+                return  # another worker, or a cancel, was quicker
+            Placement.objects.create(
+                id=new_placement_id(job.pk),
+                job=job,
+                cluster=self.cluster,
+                attempt=job.place_wanted or 0,
+                array=_array(job, job.place_tasks),
+                state=PlacementState.REFUSED,
+                state_since=timezone.now(),
+                message=words,
+            )
+        self.settle_refused(Job.objects.select_related("owner").get(pk=job.pk))
 
     def _let_wait(self, job: Job, among: Sequence[Candidate]) -> None:
         """No cluster that could have it is up. It keeps its turn; others are not held up meanwhile."""
@@ -216,8 +237,13 @@ class Dispatcher:
         """Hand it over, on a thread of the pool: no database here. Every way to fail is another state."""
         job, placement, ticket = outgoing.job, outgoing.placement, outgoing.ticket
         user = job.owner.username
-        script = batch_script(ticket, outgoing.submission, job.payload, self.environment.failover)
-        options = sbatch_options(request_for(ticket, outgoing.submission, outgoing.account))
+        try:
+            script = batch_script(ticket, outgoing.submission, job.payload, self.environment.failover)
+            options = sbatch_options(request_for(ticket, outgoing.submission, outgoing.account))
+        except Exception:
+            log.exception("a batch script could not be made", job=str(job.pk))
+            words = "its batch script could not be made: an error in Tandem, see the worker's log"
+            return Answered(outgoing, PlacementState.NOT_SENT, message=words)
         try:
             scheduler_id = self.scheduler.submit(
                 user,
@@ -309,6 +335,15 @@ class Dispatcher:
         )
         if job.state == JobState.ACCEPTED:
             change_job(job, {"reason": f"{answer.message}; it is tried again"})
+
+
+def _answer(future: Future[Answered], outgoing: Outgoing) -> Answered:
+    """What came of it. An error that nobody foresaw says nothing about what was sent, and concerns no other answer."""
+    try:
+        return future.result()
+    except Exception as problem:
+        log.exception("handing a job over failed", placement=str(outgoing.placement.pk))
+        return Answered(outgoing, PlacementState.DOUBT, message=f"handing it over failed: {type(problem).__name__}")
 
 
 def _array(job: Job, tasks: str) -> str:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -36,13 +36,16 @@ from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, Placement
 from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
 from tandem.jobs.routing import Candidate, candidates, eligible
 from tandem.jobs.settle import settle, show_silence, show_unread
-from tandem.jobs.submission import Submission
+from tandem.jobs.submission import SubmissionInvalid, stored_submission
 from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
 log = structlog.get_logger()
 
 ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 SWEEP = 20
+# How long the accounting database may know of a cancelled job and not say by whom, or be silent altogether.
+ASK_FOR = timedelta(minutes=5)
+ASK_SILENT_FOR = timedelta(hours=1)
 SLOW_SWEEP_EVERY = 15
 READERS = 4
 
@@ -214,21 +217,25 @@ class Follower:
         """A job that ended as cancelled before it could start, and not by us: was it a person who wished it?
 
         Only the owner's and administrators' doing is a wish. Schedulers cancel by themselves too: such a job goes out
-        again. While nothing is known yet, the question stands.
+        again. While nothing is known yet, the question stands, but not for ever: then it is taken for nobody's wish.
         """
         asked = [placement for placement in case.placements if case.was_cancelled_by_others(placement)]
         if not asked or not any(verdict.was_cancelled_outside for verdict in case.verdicts.values()):
             return
         who: set[int] = set()
         for placement in asked:
+            found: Collection[int]
             try:
                 scheduler = self.scheduler_of(placement.cluster)
                 found = scheduler.cancelled_by(case.job.owner.username, placement.pk, placement.scheduler_id)
             except DoorError as problem:
                 log.info("who cancelled it cannot be asked", placement=str(placement.pk), error=str(problem))
-                continue
+                found, patience = (), ASK_SILENT_FOR
+            else:
+                patience = ASK_FOR
             who |= set(found)
-            if found and not _are_people(found, case.job):
+            given_up = not found and case.around.looked_at - placement.state_since > patience
+            if given_up or (found and not _are_people(found, case.job)):
                 # Settled: its end is no person's wish, and no reason not to go out again.
                 placement.cancel_sent_at = timezone.now()
                 Placement.objects.filter(pk=placement.pk).update(cancel_sent_at=placement.cancel_sent_at)
@@ -276,5 +283,8 @@ def _clusters_left(
     refused = {placement.cluster for placement in placements if placement.state == PlacementState.REFUSED}
     if not refused:
         return True
-    submission = Submission.model_validate(job.submission)
+    try:
+        submission = stored_submission(job.submission)
+    except SubmissionInvalid:
+        return False
     return any(cluster.is_up for cluster in eligible(job, submission, clusters, environment, refused))

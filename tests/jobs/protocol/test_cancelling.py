@@ -7,6 +7,7 @@ from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions
+from tandem.jobs.follow import ASK_FOR
 
 pytestmark = pytest.mark.django_db
 
@@ -147,6 +148,25 @@ def test_what_the_scheduler_itself_cancels_before_it_started_goes_out_again(worl
     world.dispatch()
     assert state(job) == "PENDING"
     assert len(fake.submissions) == 2
+
+
+def test_a_cancel_of_which_nobody_says_by_whom_is_taken_for_nobodys_wish_in_the_end(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.poll()
+    fake = world.clusters["cluster1"]
+    fake.end(world.scheduler_job(job), Ending.CANCELLED)
+    world.poll()
+    world.pass_time(ASK_FOR.total_seconds() - 60)
+    world.poll()
+    world.dispatch()
+    assert len(fake.submissions) == 1
+    world.pass_time(120)
+    world.poll()
+    world.poll()
+    world.dispatch()
+    assert len(fake.submissions) == 2
+    assert state(job) == "PENDING"
 
 
 def test_a_job_that_is_over_cannot_be_cancelled(world: World, ada: Person) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -9,9 +10,10 @@ from tests.jobs.protocol.world import World, state
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
+from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions
-from tandem.jobs.models import Placement, PlacementState
-from tandem.jobs.submission import check_submission
+from tandem.jobs.models import Job, Placement, PlacementState
+from tandem.jobs.submission import SubmissionInvalid, check_submission, stored_submission
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +26,48 @@ def test_nothing_is_sent_while_the_cluster_is_not_up(world: World, ada: Person) 
         assert state(job) == "ACCEPTED"
         assert "cluster1" in job.reason
     assert not world.clusters["cluster1"].submissions
+
+
+def test_a_stored_submission_that_is_not_valid_fails_and_holds_nobody_up(world: World, ada: Person) -> None:
+    bad, good = world.submit(ada), world.submit(ada)
+    Job.objects.filter(pk=bad.pk).update(submission={**bad.submission, "memory": "plenty"})
+    world.dispatch()
+    assert state(good) == "PENDING"
+    world.poll()
+    assert state(bad) == "FAILED"
+    assert "memory" in bad.reason
+    assert world.claims(bad)["claim.0.0"].startswith("closed:refused:")
+    assert len(world.clusters["cluster1"].submissions) == 1
+
+
+def test_a_refused_job_that_became_invalid_meanwhile_does_not_stop_the_following_of_others(
+    world: World, ada: Person
+) -> None:
+    bad, good = world.submit(ada), world.submit(ada)
+    world.dispatch()
+    run = world.start(good)
+    Job.objects.filter(pk=bad.pk).update(submission={**bad.submission, "memory": "plenty"})
+    Placement.objects.filter(job=bad).update(state=PlacementState.REFUSED, message="no")
+    world.clusters["cluster1"].end(world.scheduler_job(bad), Ending.FAILED)
+    run.finish(0)
+    world.poll()
+    assert state(good) == "COMPLETED"
+
+
+def test_an_unforeseen_error_with_one_job_loses_no_other_answer(world: World, ada: Person) -> None:
+    broken, fine = world.submit(ada), world.submit(ada)
+    fake = world.clusters["cluster1"]
+    submit = fake.submit
+
+    def sometimes(user: str, placement: uuid.UUID, script: str, **more: Any) -> str:
+        if str(broken.pk) in script:
+            raise RuntimeError("nobody thought of this")
+        return submit(user, placement, script, **more)
+
+    fake.submit = sometimes  # type: ignore[method-assign]
+    world.dispatch()
+    assert world.placement(broken).state == PlacementState.DOUBT
+    assert world.placement(fine).state == PlacementState.SUBMITTED
 
 
 def test_a_lost_answer_is_looked_up_and_not_sent_again(world: World, ada: Person) -> None:
@@ -153,6 +197,22 @@ def test_a_disabled_persons_jobs_get_no_new_placement(world: World, ada: Person)
     Person.objects.update(is_active=True)
     world.dispatch()
     assert state(job) == "PENDING"
+
+
+def test_an_upload_whose_name_ends_with_a_blank_goes_out_under_the_name_it_is_known_by(
+    world: World, ada: Person
+) -> None:
+    checked = check_submission({"executable": "cat", "cluster": "cluster1"}, None, upload_name="a.txt ")
+    job = actions.submit_job(ada, checked, upload=actions.Upload("a.txt ", b"42\n"))
+    assert stored_submission(job.submission).input_file == job.submission["input_file"]
+    assert job.upload.name == "a.txt"
+
+
+def test_an_uploads_name_is_no_longer_than_file_systems_take() -> None:
+    assert actions._checked_upload(actions.Upload("é" * 127, b"")).name == "é" * 127
+    for name in ("é" * 128, "x" * 256, " ", ". ", "output.txt "):
+        with pytest.raises(SubmissionInvalid):
+            actions._checked_upload(actions.Upload(name, b""))
 
 
 def test_an_uploaded_input_file_travels_with_the_job(world: World, ada: Person) -> None:
