@@ -74,6 +74,10 @@ def test_a_body_that_is_no_object_is_refused(as_mia, is_problem, body):
     is_problem(as_mia.post("/jobs", body), 422)
 
 
+def test_a_body_that_is_nested_without_end_is_refused(as_mia, is_problem):
+    is_problem(as_mia.post("/jobs", b"[" * 200_000), 400)
+
+
 def test_the_same_key_and_body_make_one_job(as_mia):
     first = submit(as_mia, Idempotency_Key="k1")
     again = submit(as_mia, Idempotency_Key="k1")

@@ -208,6 +208,8 @@ def _json_object(request: HttpRequest) -> dict[str, Any]:
         body = json.loads(request.body)
     except ValueError:
         raise HttpError(400, "The body is not JSON.") from None
+    except RecursionError:
+        raise HttpError(400, "The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise ValidationError([{"loc": ("body",), "msg": "must be an object with the fields of a submission"}])
     return body

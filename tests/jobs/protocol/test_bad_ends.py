@@ -6,6 +6,7 @@ from tests.jobs.protocol.world import TIMES, World, state, wait_out
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending
+from tandem.jobs.control import parse_result
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +63,11 @@ def test_another_runs_result_does_not_count(world: World, ada: Person) -> None:
     run.write_result(0)
     world.poll()
     assert state(job) == "RUNNING"
+
+
+def test_times_that_no_clock_shows_are_no_result() -> None:
+    assert parse_result("1 00000001-0000 1000 999999999999 0 -\t") is None
+    assert parse_result("1 00000001-0000 1000 9999999999 0 -\t") is not None
 
 
 def test_a_second_start_of_the_same_placement_that_gave_way_says_nothing_of_the_first(
