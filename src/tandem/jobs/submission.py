@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from tandem.clusters.options import OptionRefused, check_options
 from tandem.clusters.request import ONE_NODE, fields_of_directives
 from tandem.environment import Environment
+from tandem.jobs.shell_words import ends_arguments
 
 ANY_CLUSTER = "any"
 COMMAND = "command"
@@ -231,6 +232,8 @@ class Submission(BaseModel):
             problems[field] = ["belongs to an executable; a script starts its programs itself"]
         if "{input}" in self.options and not self.input_file:
             problems["options"] = ["{input} stands here, but no input file is given"]
+        if self.input_file and "{input}" not in self.options and (end := ends_arguments(self.options)):
+            problems["options"] = [f"the input file would come after {end}: write {{input}} where it is to stand"]
         if self.hosts and self.cluster == ANY_CLUSTER:
             problems["hosts"] = ["hosts belong to one cluster: choose it"]
         if self.nodes and self.nodes > self.processors:
