@@ -124,7 +124,7 @@ class TestTheList:
 
     def test_a_change_fetches_the_rows_alone(self, ada: Person, adas: Client, make_job: Any) -> None:
         make_job(ada, "hers")
-        page = text_of(adas, "jobs", **HX)
+        page = text_of(adas, "jobs", None, **HX)
         assert "hers" in page
         assert "<html" not in page
 

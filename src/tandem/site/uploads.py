@@ -25,7 +25,7 @@ class BoundedUploadHandler(FileUploadHandler):
         self._received += len(raw_data)
         return raw_data if self._received <= LARGEST_UPLOAD else None
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
         """None, which leaves the file to the next handler, or what stands for one that was too much."""
         if self._received <= LARGEST_UPLOAD:
             return None
