@@ -195,7 +195,7 @@ class TestWhatIsWrong:
         assert "at most 1 MiB" in words
 
     def test_a_file_name_that_cannot_be_used_is_told(self, send: Any) -> None:
-        file = SimpleUploadedFile("a" * 220, b"x")
+        file = SimpleUploadedFile("é" * 200, b"x")
         assert "input_file" in errors_of(send(executable="x", input_upload=file))
 
     def test_a_choice_that_was_never_offered_stays_visible(self, send: Any, two_clusters: list[Cluster]) -> None:
