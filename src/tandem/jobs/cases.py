@@ -126,15 +126,24 @@ class JobCase:
             # Slurm's own requeue of the very placement is a successor too: its next run waits for its turn.
             and (placement.attempt > run.number or self.view(placement, index).phase == Phase.WAITING)
         ]
+        still_for = self._still_for(index, reading, view)
+        # What the scheduler started anew is a successor that watches already: it has its time before another is sent.
+        watching = self._was_started_anew(index, owner) and still_for < 2 * self.around.times.take_over
         return judge_claimed(
             reading,
             view,
-            self._still_for(index, reading, view),
+            still_for,
             self.around.times,
             restartable=self.job.restartable,
             cancel_wanted=self.job.cancel_wanted_at is not None,
-            successor_waits=any(placement.cluster in self.around.answering for placement in successors),
+            successor_waits=watching or any(one.cluster in self.around.answering for one in successors),
         )
+
+    def _was_started_anew(self, index: int, owner: Placement) -> bool:
+        """Whether the scheduler shows a later start of the owner's placement than the one that holds the claim."""
+        seen = self.around.observed.get((owner.pk, index)) if self.job.array else owner
+        first = self.tasks[index].started_at if index in self.tasks else None
+        return bool(seen and first and seen.started_at and seen.phase == Phase.RUNNING and seen.started_at > first)
 
     def owner_of(self, run: Claim) -> Placement | None:
         """The placement whose run made a claim."""

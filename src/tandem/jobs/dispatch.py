@@ -46,7 +46,7 @@ from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, s
 log = structlog.get_logger()
 
 AT_ONCE = 6
-BATCH = 12
+BATCH = 18
 LOOKED_AT = 60
 NO_CLUSTER_RETRY = timedelta(seconds=2)
 
@@ -137,7 +137,7 @@ class Dispatcher:
         waiting = list(jobs[:LOOKED_AT])
         if not waiting:
             return []
-        chosen = self._route(waiting)[:most]
+        chosen = self._route(waiting, most)
         if not chosen:
             return []
         now = timezone.now()
@@ -166,15 +166,17 @@ class Dispatcher:
             Job.objects.filter(pk__in=mine).update(place_wanted=None, place_tasks="", cluster=self.cluster)
         return self._outgoing(taken, placements)
 
-    def _route(self, waiting: Sequence[Job]) -> list[tuple[Job, Submission]]:
-        """Those of the jobs that go to this cluster now."""
+    def _route(self, waiting: Sequence[Job], most: int) -> list[tuple[Job, Submission]]:
+        """Those of the jobs that go to this cluster now, so many at most."""
         clusters = candidates()
         refusals = Placement.objects.filter(job__in=[job.pk for job in waiting], state=PlacementState.REFUSED)
         refused_by: dict[uuid.UUID, set[str]] = {}
         for job_id, cluster in refusals.values_list("job", "cluster"):
             refused_by.setdefault(job_id, set()).add(cluster)
-        chosen = []
+        chosen: list[tuple[Job, Submission]] = []
         for job in waiting:
+            if len(chosen) == most:
+                break
             try:
                 submission = stored_submission(job.submission)
             except SubmissionInvalid as invalid:
@@ -290,7 +292,8 @@ class Dispatcher:
                         self._try_later(answer)
                     case PlacementState.REFUSED:
                         refused.append(answer.outgoing.job)
-            self._show_pending(submitted)
+            if submitted:
+                self._show_pending(submitted)
         for job in Job.objects.select_related("owner").filter(pk__in=[job.pk for job in refused]):
             # Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the
             # next poll: the person may still be waiting for the page.

@@ -35,7 +35,7 @@ from tandem.jobs.control import JOBS_PER_CALL, Door, Reading, read_controls, sea
 from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
 from tandem.jobs.routing import Candidate, candidates, eligible
-from tandem.jobs.settle import settle, show_silence, show_unread
+from tandem.jobs.settle import settle, show_silence, show_unread, show_waiting
 from tandem.jobs.submission import SubmissionInvalid, stored_submission
 from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
@@ -85,6 +85,7 @@ class Follower:
                 return
             applied = found
             self.ask_history_since = applied.unseen_since
+            show_waiting(self.cluster, applied.waiting)
             applied.changed |= self._look_up_missing(applied.missing)
         answering = _answering()
         if self.cluster not in answering:

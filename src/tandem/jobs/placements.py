@@ -57,12 +57,14 @@ class Applied:
     """What a poll brought: jobs with a change, placements missed often enough to look them up, what it saw of tasks.
 
     With `unseen_since`, some placement was not seen: the next poll is to ask the accounting database from then on.
+    `waiting` has those that wait as before, by what the scheduler now says of it: that is only to be shown.
     """
 
     changed: set[uuid.UUID] = field(default_factory=set)
     missing: list[uuid.UUID] = field(default_factory=list)
     observed: Observed = field(default_factory=dict)
     unseen_since: datetime | None = None
+    waiting: dict[tuple[str, str], list[Placement]] = field(default_factory=lambda: defaultdict(list))
 
 
 def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
@@ -87,7 +89,17 @@ def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
             if adopted := adopt(user, placement_id, cluster, PlacementState.SUBMITTED, records=records):
                 applied.changed.add(adopted.job_id)
                 _note_tasks(applied, placement_id, records)
+        for (state, reason), placements in applied.waiting.items():
+            _still_waiting(placements, state, reason)
     return applied
+
+
+def _still_waiting(placements: Sequence[Placement], state: str, reason: str) -> None:
+    """One change for all placements of which the scheduler says the same: a thousand may come in at once."""
+    ids = [placement.pk for placement in placements]
+    for start in range(0, len(ids), 500):
+        rows = Placement.objects.filter(pk__in=ids[start : start + 500], state=PlacementState.SUBMITTED)
+        rows.update(scheduler_state=state, scheduler_reason=reason, phase=Phase.WAITING, misses=0)
 
 
 def _is_up(cluster: str) -> bool:
@@ -121,6 +133,9 @@ def _take_into_account(
     if records:
         changes = as_fields(records)
         _note_tasks(applied, placement.pk, records)
+        if _only_waits_on(placement, changes):
+            applied.waiting[changes["scheduler_state"], changes["scheduler_reason"]].append(placement)
+            return
     elif placement.state == PlacementState.SUBMITTING:
         if timezone.now() - placement.state_since < SUBMITTING_AT_MOST:
             return
@@ -145,6 +160,14 @@ def _take_into_account(
             over.filter(Q(tasks__owner=placement.pk) | Q(tasks=None)).update(
                 scheduler_state=changes["scheduler_state"], scheduler_reason=changes["scheduler_reason"]
             )
+
+
+def _only_waits_on(placement: Placement, changes: dict[str, Any]) -> bool:
+    """Whether it waited before and does now, and nothing but the scheduler's words for it changes."""
+    if placement.phase != Phase.WAITING or changes["phase"] != Phase.WAITING:
+        return False
+    differing = {name for name, value in changes.items() if getattr(placement, name) != value}
+    return bool(differing) and differing <= {"scheduler_state", "scheduler_reason", "misses"}
 
 
 def _note_tasks(applied: Applied, placement_id: uuid.UUID, records: Sequence[SchedulerJob]) -> None:

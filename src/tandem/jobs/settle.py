@@ -4,6 +4,7 @@ Every change of a job is a compare-and-swap on the state it was judged from. Who
 pass judges anew.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -151,6 +152,21 @@ def _note_cancel_outside(job: Job) -> bool:
     if noted:
         Event.objects.create(owner_id=job.owner_id, job=job, kind="job.cancel", data={"by": "", "where": job.cluster})
     return bool(noted)
+
+
+def show_waiting(cluster: str, waiting: Mapping[tuple[str, str], Sequence[Placement]]) -> None:
+    """Show what the scheduler says of jobs that wait as before, at once for all of which it says the same."""
+    for (state, reason), placements in waiting.items():
+        ids = [placement.job_id for placement in placements]
+        for start in range(0, len(ids), 500):
+            with transaction.atomic():
+                rows = Job.objects.filter(pk__in=ids[start : start + 500], state=JobState.PENDING, cluster=cluster)
+                told = list(rows.values_list("pk", "owner"))
+                rows.update(scheduler_state=state, scheduler_reason=reason)
+                data = {"state": JobState.PENDING, "reason": "", "cluster": cluster}
+                Event.objects.bulk_create(
+                    Event(owner_id=owner, job_id=pk, kind="job.update", data=data) for pk, owner in told
+                )
 
 
 def show_unread(case: JobCase) -> bool:

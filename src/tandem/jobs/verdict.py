@@ -88,9 +88,7 @@ def judge_claimed(
         return Verdict(JobState.PENDING, words, place_attempt=None if successor_waits else run.number + 1)
     if still_for >= times.take_over:
         if restartable and owner.phase != Phase.SUSPENDED:
-            # What the scheduler shows as running may be its own next start of this placement, which watches as well.
-            patience = 2 * times.take_over if owner.is_live and owner.answers else times.take_over
-            return _interrupted_restartable(run, owner, successor_waits or still_for < patience)
+            return _interrupted_restartable(run, owner, successor_waits)
         if not restartable and owner.is_gone:
             words = f"interrupted: {owner.cluster} no longer has it, and it left no result"
             return Verdict(JobState.FAILED, words, seal="interrupted", is_interrupted=True)

@@ -114,7 +114,7 @@ def test_a_running_job_that_slurm_forgot_is_unknown_while_its_heart_beats(world:
         world.poll()
     for _ in range(5):
         run.beat()
-        wait_out(world, TIMES.take_over)
+        wait_out(world, TIMES.take_over - 10)
     assert state(job) == "UNKNOWN"
     run.write_result(0)
     world.poll()

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -144,6 +145,21 @@ def test_a_job_that_slurm_requeued_waits_for_its_own_next_run(world: World, ada:
     world.dispatch()
     assert len(fake.submissions) == 1
     assert state(job) == "PENDING"
+
+
+def test_what_slurm_started_anew_has_its_time_to_watch_before_another_is_sent(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    fake = world.clusters["cluster1"]
+    fake.jobs[run.number] = replace(fake.jobs[run.number], started_at=timezone.now() + timedelta(seconds=5))
+    wait_out(world, TIMES.take_over + 1)
+    world.dispatch()
+    assert len(fake.submissions) == 1
+    wait_out(world, TIMES.take_over)
+    world.dispatch()
+    assert len(fake.submissions) == 2
 
 
 def test_only_restartable_jobs_may_be_requeued(world: World, ada: Person) -> None:
