@@ -10,6 +10,7 @@ from tandem.local.layout import (
     STREAMS_PORT,
     WEB_PORT,
     HeadHost,
+    NodeHost,
     ZoneLayout,
 )
 from tandem.local.names import PYTHON, SUPERVISOR_SOCKET, node_service
@@ -124,13 +125,13 @@ _MUNGED = [
 _MUNGE = "path:/run/munge/munge.socket.2"
 
 
-def _boot(kind: str, host: str, cluster: str, *waits: str, user: str = "", address: str = "") -> list[str]:
+def _boot(role: str, host: str, cluster: str, *waits: str, **options: str) -> list[str]:
     """The beginning of a command that runs on one of the zone's hosts."""
-    words = [BOOT, kind, host, cluster]
+    words = [BOOT, role, host, cluster]
     for what in waits:
         words += ["--wait", what]
-    words += ["--user", user] if user else []
-    words += ["--address", address] if address else []
+    for option, value in options.items():
+        words += [f"--{option}", value]
     return [*words, "--"]
 
 
@@ -150,11 +151,12 @@ def _cluster_services(zone: ZoneLayout, head: HeadHost, storage: str) -> list[Se
             _boot("head", head.name, cluster, f"mount:{storage}"),
         ),
     ]
+    waits = (_MUNGE, f"mount:{storage}")
     services += [
         Service(
             node_service(cluster, node.name),
             ["/usr/sbin/slurmd", "-D", "-b", "-N", node.name],
-            _boot("node", node.name, cluster, _MUNGE, f"mount:{storage}", address=node.address),
+            _boot("node", node.name, cluster, *waits, address=node.address, kind=_kind(node)),
             starts_itself=not node.elastic,
             # Power off: whatever runs on a node ends with it.
             stop_signal="KILL",
@@ -162,6 +164,10 @@ def _cluster_services(zone: ZoneLayout, head: HeadHost, storage: str) -> list[Se
         for node in head.nodes
     ]
     return services
+
+
+def _kind(node: NodeHost) -> str:
+    return "elastic" if node.elastic else "fixed"
 
 
 def portal_services(zone: ZoneLayout) -> list[Service]:
