@@ -196,8 +196,8 @@ def judge_unclaimed(
         return Verdict(JobState.PENDING)
     if live:
         return Verdict(JobState.UNKNOWN, f"{live[-1].cluster} does not answer")
-    if not placements:
-        return Verdict(JobState.ACCEPTED)
+    if not placements:  # it waits for its first, or the database forgot that one: then it wants another
+        return Verdict(JobState.ACCEPTED, place_attempt=0)
     return _place_again(placements, times, other_clusters_left, refusal)
 
 
