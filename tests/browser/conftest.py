@@ -23,9 +23,12 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests; each has its own profile in it."""
+    """One browser for all tests here; each has its own profile in it.
+
+    It is gone before other tests: while it is there, an event loop runs on their thread, too.
+    """
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not run as root, which real clusters need.
@@ -42,7 +45,7 @@ class Somebody:
     password: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def alice(region: Region, chromium: Browser) -> Somebody:
     """An ordinary person, who chose a password with a one-time link as anybody does."""
     password = f"{secrets.token_hex(8)}-Aa1!"
