@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down packages lint test bench bundle docs
+.PHONY: help up down packages lint test retest bench bundle docs
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -49,6 +49,9 @@ packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; 
 
 test: packages $(BUNDLE) ## every test, with all the set-up that they need
 	@echo "== tests"; $(PY) -m pytest
+
+retest: packages $(BUNDLE) ## the tests that failed last time
+	@echo "== the tests that failed"; $(PY) -m pytest --last-failed --last-failed-no-failures=none
 
 bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/results.md
 	@$(PY) -m bench
