@@ -20,7 +20,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # Other test runs and the clusters' own jobs share the machine.
-PATIENCE = 60_000
+PATIENCE = 120_000
 
 
 @pytest.fixture(scope="package")

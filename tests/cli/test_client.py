@@ -207,7 +207,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(signed_in, tandem, monkeypatc
     try:
         assert asked.wait(30)
         waiting.send_signal(signal.SIGINT)
-        stdout, stderr = waiting.communicate(timeout=30)
+        stdout, stderr = waiting.communicate(timeout=120)
     finally:
         waiting.kill()
         request_started.disconnect(watch)

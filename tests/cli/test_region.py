@@ -36,7 +36,7 @@ def tandem(home: Path) -> Command:
             text=True,
             cwd=home,
             env=os.environ | {"XDG_CONFIG_HOME": str(home / "config")},
-            timeout=120,
+            timeout=600,
             check=False,
         )
 

@@ -21,7 +21,7 @@ from tandem.node import ClusterAddress
 PAYLOAD = Path(__file__).parents[2] / "src/tandem/payload"
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 80) -> None:
     """Wait for a condition, with a deadline."""
     until = time.monotonic() + seconds
     while not condition():

@@ -51,7 +51,7 @@ def on_portal(region: Region, program: str, account: str = "worker") -> Any:
     zone = region.environment.zones[1].name
     python = ["/opt/tandem/venv/bin/python", "-c", code]
     done = subprocess.run(
-        portal_command(region.layout, zone, account, python, "current"), capture_output=True, text=True, timeout=120
+        portal_command(region.layout, zone, account, python, "current"), capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -32,7 +32,7 @@ def run(heat: Path, directory: Path, ranks: int, *arguments: str) -> subprocess.
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

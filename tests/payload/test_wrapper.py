@@ -21,7 +21,7 @@ SUPERSEDED, NOCLAIM, FENCED = 113, 114, 115
 TIMES = Failover.model_construct(heartbeat=1, self_fence=3, take_over=5)
 
 
-def wait_for(ready: Callable[[], Any], what: str, deadline: float = 60.0) -> Any:
+def wait_for(ready: Callable[[], Any], what: str, deadline: float = 240.0) -> Any:
     end = time.monotonic() + deadline
     while not (found := ready()):
         assert time.monotonic() < end, f"not within {deadline:.0f} s: {what}"

@@ -76,4 +76,4 @@ def restart_portal(state: State, zone: ZoneLayout, step: Step) -> None:
         wait_until(
             partial(page_answers, core, zone.portal_address, port, path), f"{zone.portal} does not come back", 60, log
         )
-    wait_until(lambda: node_is_up(core, zone.portal), f"{zone.portal} does not come back", 60, log)
+    wait_until(lambda: node_is_up(core, zone.portal), f"{zone.portal} does not come back", 240, log)

@@ -17,7 +17,7 @@ _BAD_NAME = 10
 
 class _Connection(http.client.HTTPConnection):
     def __init__(self, file: str) -> None:
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=240)
         self._file = file
 
     def connect(self) -> None:

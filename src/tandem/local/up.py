@@ -126,7 +126,7 @@ class Up:
 
     def _wait_for_database(self) -> None:
         log = self.state.core / "log/mysql/error.log"
-        wait_until(lambda: database_answers(self.state), "the database does not answer", 60, log)
+        wait_until(lambda: database_answers(self.state), "the database does not answer", 240, log)
 
     def _prepare_portal(self, plan: Plan) -> None:
         if not plan.people and not plan.new_release and not plan.from_nothing:
@@ -157,14 +157,14 @@ class Up:
                 step.note(head.cluster.name)
                 log = self.state.zone(head.zone) / f"log/slurmctld-{head.cluster.name}.out"
                 answers = partial(cluster_answers, self.layout, head)
-                wait_until(answers, f"{head.cluster.name} does not answer", 60, log)
+                wait_until(answers, f"{head.cluster.name} does not answer", 240, log)
             step.note(f"{len(self.layout.heads)} up")
         with self.progress.step("Waiting for the portal") as step:
             core = require_init(self.state.name, "core")
             for zone in self.layout.zones:
                 step.note(zone.portal)
                 log = self.state.zone(zone.name) / "log/web.out"
-                wait_until(partial(node_is_up, core, zone.portal), f"{zone.portal} does not answer", 90, log)
+                wait_until(partial(node_is_up, core, zone.portal), f"{zone.portal} does not answer", 240, log)
             port = self.environment.portal.port
             wait_until(lambda: portal_answers(self.state, port), "the portal does not answer", 30)
             step.note(f"https://127.0.0.1:{port}")
