@@ -120,7 +120,9 @@ class Region:
         """An HTTP client that trusts the portal's certificate and nothing else."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         context = ssl.create_default_context(cafile=str(self.ca))
-        return httpx.Client(base_url=self.url, verify=context, headers=headers, timeout=120)
+        # Each request on a connection of its own: a kept one may be closed by the other side just as it is used again.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(base_url=self.url, verify=context, headers=headers, timeout=120, limits=limits)
 
     def token(self, username: str = "", password: str = "") -> str:
         """A new API token, the administrator's unless somebody else is named."""
