@@ -55,6 +55,8 @@ def count(region: Region, path: str) -> int:
 
 def cancel_all(region: Region) -> None:
     region.shell(HEAD, "alice", ["scancel", "--user=alice"])
+    listed = ["squeue", "-h", "--user=alice"]
+    region.wait(lambda: region.shell(HEAD, "alice", listed).stdout == "", "no job is left")
 
 
 def test_a_killed_zone_is_gone_at_once_and_the_portal_goes_on(region: Region) -> None:
@@ -70,8 +72,7 @@ def test_a_killed_zone_is_gone_at_once_and_the_portal_goes_on(region: Region) ->
 
     region.zone("start", ZONE)
     region.wait(lambda: healthy(region), "the zone is back", 120)
-    states = ["squeue", "-h", "-t", "running", "-o", "%T"]
-    region.wait(lambda: region.shell(HEAD, "alice", states).stdout == "", "Slurm notices that the job is gone", 120)
+    # Slurm may have forgotten that it had started the job, and start it again: what Tandem's wrapper is for.
     cancel_all(region)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from tandem.local.drill import is_frozen
 from tandem.local.processes import CORE, Init, inits
@@ -10,13 +11,15 @@ from tandem.local.state import State
 from tandem.local.supervise import Supervisor, UnreachableError
 from tandem.local.zone import stop_place
 
-# In this order: nothing new comes in, then the controllers save their state, then accounting takes their last words.
-_GROUPS_OF_ZONE = (
-    ("worker", "web", "streams", "nodes", "follower", "signer", "sshd-"),
+# In this order: portal nodes let go of the clusters, nothing new comes in, the controllers save their state, accounting
+# takes their last words, the database closes.
+_GROUPS = (
+    ("worker", "web", "streams"),
+    ("signer", "nodes", "follower", "sshd-"),
     ("slurmctld-",),
     ("slurmdbd",),
+    ("balancer", "database"),
 )
-_GROUPS_OF_CORE = (("balancer",), ("database",))
 
 
 class Down:
@@ -42,24 +45,25 @@ class Down:
 
 
 def stop_gently(environment: str, places: list[str]) -> None:
-    """Stop zones or the core at once, each after what it runs has saved what it knows."""
+    """Stop zones, or the core, after what runs in them has saved what it knows."""
     running = [init for init in inits(environment) if init.place in places]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(_stop_services, running))
+        for group in _GROUPS:
+            # All zones together: a worker may be waiting for the other zone's sshd.
+            list(pool.map(partial(_stop_services, group), running))
     for init in running:
         stop_place(environment, init.place)
 
 
-def _stop_services(init: Init) -> None:
-    """Stop services group by group. One that hangs is not waited for for ever, and a frozen zone not at all."""
+def _stop_services(group: tuple[str, ...], init: Init) -> None:
+    """Stop some of a place's services. One that hangs is not waited for for ever, and a frozen zone not at all."""
     if is_frozen(init):
         return
     supervisor = Supervisor.of(init)
     try:
-        for group in _GROUPS_OF_CORE if init.place == CORE else _GROUPS_OF_ZONE:
-            names = [one.name for one in supervisor.services() if one.pid and one.name.startswith(group)]
-            for name in names:
-                supervisor.stop(name, wait=False)
-            supervisor.wait_stopped(names, deadline=40)
+        names = [one.name for one in supervisor.services() if one.pid and one.name.startswith(group)]
+        for name in names:
+            supervisor.stop(name, wait=False)
+        supervisor.wait_stopped(names, deadline=40)
     except UnreachableError:
         return

@@ -10,8 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tandem.local.accounts import read_people
 from tandem.local.follower import write_accounts
-from tandem.local.names import ACCOUNTS, PYTHON
+from tandem.local.names import ACCOUNTS, PEOPLE_FILE, PYTHON
 from tandem.local.root import Bind, RootSpec, enter_root
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
@@ -29,7 +30,7 @@ def main() -> None:
         Path("/run", name).mkdir()
         os.chown(Path("/run", name), owner, owner)
     if ACCOUNTS.is_dir():
-        write_accounts([])
+        write_accounts(read_people(PEOPLE_FILE))
     for namespace in order["new_namespaces"]:
         subprocess.run(["ip", "netns", "add", namespace], check=True, env=ENVIRONMENT)
         subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True, env=ENVIRONMENT)
