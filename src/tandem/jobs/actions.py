@@ -25,6 +25,7 @@ from tandem.jobs.models import (
 )
 from tandem.jobs.script import OWN_NAMES, payload_for
 from tandem.jobs.submission import LARGEST_UPLOAD, Submission, SubmissionInvalid, array_indices
+from tandem.jobs.transactions import done_again
 
 LONGEST_FILE_NAME = 255  # bytes, as file systems count
 
@@ -57,6 +58,7 @@ def _checked_upload(upload: Upload) -> Upload:
     return Upload(name, upload.content)
 
 
+@done_again
 def submit_job(
     owner: Person,
     submission: Submission,
@@ -119,6 +121,7 @@ def _job_by_key(owner: Person, key: str, digest: str) -> Job | None:
     return job
 
 
+@done_again
 def cancel_job(job: Job, by: Person) -> None:
     """Record that the job is to end: it is "cancelling", and CANCELLED once it is certain that no run of it is left.
 
@@ -161,6 +164,7 @@ def requeue_job(job: Job, by: Person) -> None:
     _record_wish(job, by, "job.requeue", Q(state=JobState.RUNNING), requeue_wanted_at=timezone.now())
 
 
+@done_again
 def _record_wish(job: Job, by: Person, kind: str, allowed: Q, **fields: object) -> None:
     with transaction.atomic():
         recorded = Job.objects.filter(allowed, pk=job.pk, cancel_wanted_at=None).update(asked_by=by, **fields)

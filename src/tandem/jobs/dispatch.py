@@ -42,6 +42,7 @@ from tandem.jobs.routing import Candidate, candidates, choose_cluster, eligible
 from tandem.jobs.script import Ticket, batch_script, request_for
 from tandem.jobs.settle import back_off, change_job
 from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
+from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
 
@@ -100,6 +101,7 @@ class Dispatcher:
     scheduler: Submitting
     environment: Environment
     settle_refused: Callable[[Job], None]
+    _unrecorded: list[Answered] = field(default_factory=list)
     _flying: dict[Future[Answered], Outgoing] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(init=False)
 
@@ -111,19 +113,21 @@ class Dispatcher:
         if len(self._flying) <= AT_ONCE:
             for outgoing in self._take(BATCH):
                 self._flying[self._pool.submit(self._send, outgoing)] = outgoing
-        if not self._flying:
+        if not self._flying and not self._unrecorded:
             return False
         done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
-        if done:
-            self._record([_answer(future, self._flying.pop(future)) for future in done])
+        self._unrecorded += [_answer(future, self._flying.pop(future)) for future in done]
+        self._record()
         return True
 
     def drain(self, seconds: float) -> None:
         """Take nothing new, and record what is still answered within `seconds`."""
         done, _ = wait(self._flying, timeout=seconds)
-        self._record([_answer(future, self._flying.pop(future)) for future in done])
+        self._unrecorded += [_answer(future, self._flying.pop(future)) for future in done]
+        self._record()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @done_again
     def _take(self, most: int) -> list[Outgoing]:
         """Jobs whose turn it is, with a placement recorded for each.
 
@@ -274,15 +278,26 @@ class Dispatcher:
             return Answered(outgoing, PlacementState.SUBMITTED, found[0].scheduler_id, found=found)
         return Answered(outgoing, PlacementState.REFUSED, message=words)
 
-    def _record(self, answers: Sequence[Answered]) -> None:
-        """Write down what was answered, in one transaction. Placements and jobs change by compare-and-swap."""
-        if not answers:
+    def _record(self) -> None:
+        """Write down what was answered; what a failing database did not take is kept for the next turn."""
+        if not self._unrecorded:
             return
+        refused = self._record_answers(self._unrecorded)
+        self._unrecorded = []
+        for job in Job.objects.select_related("owner").filter(pk__in=refused):
+            # Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the
+            # next poll: the person may still be waiting for the page.
+            self.settle_refused(job)
+
+    @done_again
+    def _record_answers(self, answers: Sequence[Answered]) -> list[uuid.UUID]:
+        """In one transaction, placements and jobs changed by compare-and-swap. Answers which jobs were refused."""
         number = Cluster.objects.values_list("poll_number", flat=True).get(name=self.cluster)
         refused = []
         with transaction.atomic():
             submitted = []
-            for answer in answers:
+            # Everywhere in the same order: fewer transactions stand in each other's way.
+            for answer in sorted(answers, key=lambda answer: answer.outgoing.placement.pk):
                 if not self._record_placement(answer, number):
                     continue
                 match answer.state:
@@ -291,13 +306,10 @@ class Dispatcher:
                     case PlacementState.NOT_SENT:
                         self._try_later(answer)
                     case PlacementState.REFUSED:
-                        refused.append(answer.outgoing.job)
+                        refused.append(answer.outgoing.job.pk)
             if submitted:
                 self._show_pending(submitted)
-        for job in Job.objects.select_related("owner").filter(pk__in=[job.pk for job in refused]):
-            # Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the
-            # next poll: the person may still be waiting for the page.
-            self.settle_refused(job)
+        return refused
 
     def _record_placement(self, answer: Answered, number: int) -> bool:
         placement = answer.outgoing.placement

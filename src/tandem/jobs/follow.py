@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -37,6 +37,7 @@ from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lo
 from tandem.jobs.routing import Candidate, candidates, eligible
 from tandem.jobs.settle import settle, show_silence, show_unread, show_waiting
 from tandem.jobs.submission import SubmissionInvalid, stored_submission
+from tandem.jobs.transactions import was_in_the_way
 from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
 log = structlog.get_logger()
@@ -161,6 +162,10 @@ class Follower:
         for case in cases:
             try:
                 self._follow_one(case, readings.get(case.job.pk))
+            except OperationalError as problem:
+                if not was_in_the_way(problem):
+                    raise
+                log.info("a job is judged again at the next pass", job=str(case.job.pk), error=str(problem))
             except DatabaseError:
                 raise
             except Exception:  # one job that cannot be judged must not keep all others from being

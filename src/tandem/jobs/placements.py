@@ -25,6 +25,7 @@ from django.utils import timezone
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
 from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState
+from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class Applied:
     waiting: dict[tuple[str, str], list[Placement]] = field(default_factory=lambda: defaultdict(list))
 
 
+@done_again
 def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
     """Bring the placements of a cluster up to what a poll saw. None when a newer poll was there first.
 

@@ -16,6 +16,7 @@ from tandem.clusters.scheduler import Phase
 from tandem.jobs.cases import JobCase, Summary
 from tandem.jobs.control import ranges
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Event, InputUpload, Job, JobState, Placement, Task
+from tandem.jobs.transactions import done_again
 
 CORRECTABLE_FOR = timedelta(days=1)
 LONGEST_BACK_OFF = 300.0
@@ -154,6 +155,7 @@ def _note_cancel_outside(job: Job) -> bool:
     return bool(noted)
 
 
+@done_again
 def show_waiting(cluster: str, waiting: Mapping[tuple[str, str], Sequence[Placement]]) -> None:
     """Show what the scheduler says of jobs that wait as before, at once for all of which it says the same."""
     for (state, reason), placements in waiting.items():
@@ -190,6 +192,7 @@ def show_unread(case: JobCase) -> bool:
     return change_job(job, changes)
 
 
+@done_again
 def show_silence(cluster: str, since: str) -> int:
     """Call the jobs of a cluster that does not answer UNKNOWN: nothing is known of them, which does not make them dead.
 

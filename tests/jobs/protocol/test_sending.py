@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from tests.jobs.protocol.world import World, state
 
@@ -12,6 +13,7 @@ from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions
+from tandem.jobs.dispatch import Dispatcher
 from tandem.jobs.models import Job, Placement, PlacementState
 from tandem.jobs.submission import SubmissionInvalid, check_submission, stored_submission
 
@@ -178,7 +180,7 @@ def test_an_answer_that_comes_late_is_still_good(world: World, ada: Person) -> N
     outgoing = dispatcher._take(5)[0]
     Placement.objects.update(state=PlacementState.DOUBT)
     answered = dispatcher._send(outgoing)
-    dispatcher._record([answered])
+    dispatcher._record_answers([answered])
     assert world.placement(job).state == PlacementState.SUBMITTED
 
 
@@ -225,3 +227,23 @@ def test_an_uploaded_input_file_travels_with_the_job(world: World, ada: Person) 
     world.dispatch()
     assert seen == [{"in put.txt": b"42\n"}]
     assert f"tandem_input='{job.spooler.path}/in put.txt'" in fake.scripts[0]
+
+
+def test_an_answer_that_the_database_did_not_take_is_kept(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.submit(ada)
+    dispatcher = world.dispatchers["cluster1"]
+    record = Dispatcher._record_placement
+
+    def gone(*_: object) -> bool:
+        raise OperationalError(2006, "gone away")
+
+    monkeypatch.setattr(Dispatcher, "_record_placement", gone)
+    with pytest.raises(OperationalError):
+        dispatcher.step(10)
+    assert world.placement(job).state == PlacementState.SUBMITTING
+    monkeypatch.setattr(Dispatcher, "_record_placement", record)
+    dispatcher.step(10)
+    assert world.placement(job).state == PlacementState.SUBMITTED
+    assert len(world.clusters["cluster1"].submissions) == 1
