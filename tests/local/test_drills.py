@@ -115,6 +115,7 @@ def test_a_frozen_zone_does_nothing_and_goes_on_where_it_was(region: Region) -> 
     assert {zone["name"]: zone["condition"] for zone in region.status()["zones"]}[ZONE] == "frozen"
     stopped = [stat_letter(pid) for pid in descendants(require_init(region.environment.name, ZONE).pid)]
     assert set(stopped) <= {"T", "Z"}
+    region.wait(lambda: region.status()["portal_nodes"][f"portal-{ZONE}"] == "DOWN", "the load balancer notices")
     assert portal_answers(region)
     before = count(region, path)
     region.zone("heal", ZONE)
