@@ -1,6 +1,7 @@
 """Losing, cutting off and freezing a zone are what they say, and can be undone."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -134,3 +135,15 @@ def test_only_zones_that_are_there_can_be_treated(region: Region) -> None:
     assert "there are: eu-central-1a, eu-central-1b" in done.stderr
     done = region.tandem("zone", "kill", "core", check=False)
     assert done.returncode != 0
+
+
+def test_a_core_that_is_lost_comes_back_without_ending_jobs(region: Region) -> None:
+    path = "/fsx_cluster2/alice/core"
+    start_counting(region, path)
+    os.kill(require_init(region.environment.name, "core").pid, signal.SIGKILL)
+    before = count(region, path)
+    region.wait(lambda: count(region, path) > before, "the job runs on")
+    region.tandem("up", "--no-first-job")
+    region.wait(lambda: healthy(region), "everything is well again", 120)
+    assert region.shell(HEAD, "alice", ["squeue", "-h", "-t", "running", "-o", "%T"]).stdout.strip() == "RUNNING"
+    cancel_all(region)

@@ -4,6 +4,7 @@ The machine itself has no interface on it, and nothing here has a way out.
 """
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tandem.local.layout import CORE_ADDRESS, PREFIX, ZoneLayout
@@ -56,29 +57,36 @@ def connect_core(core: Init, directory: Path) -> None:
 
 
 def connect_zone(core: Init, zone: ZoneLayout, init: Init, directory: Path) -> None:
-    """Lay a zone's cables and give it its addresses, with the firewalls up before."""
+    """Give a new zone its addresses and lay its cables, with the firewalls up before."""
     load_firewall(init, directory)
+    # Heads share the zone's own bridge, which compute nodes are plugged into when they boot (inside/boot).
+    batch = ["link set lo up", "link add eth0 type bridge forward_delay 0 stp_state 0"]
+    batch += [f"address add {address}/{PREFIX} dev eth0" for address in zone.addresses]
+    run_inside(init, "ip", "-batch", "-", data="\n".join([*batch, "link set eth0 up"]))
+    lay_cables(core, zone, init)
+
+
+def lay_cables(core: Init, zone: ZoneLayout, init: Init) -> None:
+    """Connect a zone with a core that it is not connected with yet; both may be new, or either."""
     head, portal = cables(zone)
-    # A cable of a zone that has just died may linger for a moment.
-    present = run_inside(core, "ip", "-o", "link", "show")
-    batch = [f"link delete {cable}" for cable in (head, portal) if f" {cable}@" in present]
+    batch = []
     for cable, inner in ((head, "uplink"), (portal, "portal")):
+        # That of a zone that has just died may linger for a moment.
+        with suppress(NetworkError):
+            run_inside(core, "ip", "link", "delete", cable)
         batch += [
             f"link add {cable} type veth peer name {inner} netns {init.pid}",
             f"link set {cable} master {BRIDGE} up",
         ]
     run_inside(core, "ip", "-batch", "-", data="\n".join(batch))
-    # Heads share the zone's own bridge, which compute nodes are plugged into when they boot (inside/boot).
-    inside = ["link set lo up", "link add eth0 type bridge forward_delay 0 stp_state 0"]
-    inside += [f"address add {address}/{PREFIX} dev eth0" for address in zone.addresses]
-    inside += ["link set eth0 up", "link set uplink master eth0 up", "link set portal netns portal"]
+    inside = ["link set uplink master eth0 up", "link set portal netns portal"]
     run_inside(init, "ip", "-batch", "-", namespaces=("--net", "--mount"), data="\n".join(inside))
     at_portal = [
         "link set portal name eth0",
         f"address add {zone.portal_address}/{PREFIX} dev eth0",
         "link set eth0 up",
     ]
-    run_inside(init, "ip", "-n", "portal", "-batch", "-", namespaces=("--net", "--mount"), data="\n".join(at_portal))
+    run_inside(init, "ip", "-batch", "-", namespaces=(portal_namespace(init),), data="\n".join(at_portal))
 
 
 def set_cables(core: Init, zone: ZoneLayout, *, up: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def _machine() -> Iterator[str]:
         yield f"Tandem's environment on this machine needs x86_64 or aarch64; this is {platform.machine()}."
     elif os.geteuid() != 0:
         yield "Tandem's environment on this machine needs root: namespaces, mounts and system accounts. Try sudo."
+    elif Path(sys.base_prefix) != Path("/usr"):
+        yield f"Zones need a virtual environment of Debian's /usr/bin/python3; this one is made from {sys.base_prefix}."
     elif missing_packages() and not shutil.which("apt-get"):
         names = ", ".join(missing_packages())
         yield f"These are missing, and there is no apt-get to install them with: {names}."

@@ -13,7 +13,7 @@ from tandem.local.down import stop_gently
 from tandem.local.firstjob import FirstJobs
 from tandem.local.health import cluster_answers, database_answers, portal_answers
 from tandem.local.layout import Layout, ZoneLayout
-from tandem.local.network import connect_zone
+from tandem.local.network import lay_cables
 from tandem.local.packages import install, missing_packages
 from tandem.local.plan import Plan, first_jobs_due, make_plan, remember_first_jobs, remember_people
 from tandem.local.portal import migrate, sync_people
@@ -107,7 +107,7 @@ class Up:
                 _at_once(self._start_zone, zones)
         for name in plan.reconnect:
             zone, core = self.layout.zone(name), require_init(self.state.name, "core")
-            connect_zone(core, zone, require_init(self.state.name, name), self.trees[name].root)
+            lay_cables(core, zone, require_init(self.state.name, name))
 
     def _start_zone(self, zone: ZoneLayout) -> None:
         self.trees[zone.name].write()
