@@ -1,8 +1,8 @@
 """The front-end bundle: built when the checkout has none, or an older one than its sources."""
 
-import subprocess
 from pathlib import Path
 
+from tandem.local.commands import run_logged
 from tandem.local.progress import StepError
 from tandem.local.zone import SOURCE
 
@@ -22,12 +22,5 @@ def bundle_is_fresh(manifest: Path = MANIFEST, sources: Path = SITE / "frontend"
 
 def build_bundle(log: Path) -> None:
     """Build the bundle with the machine's Node.js, or with one from a locked wheel. Raises StepError."""
-    with log.open("w") as stream:
-        done = subprocess.run(
-            [str(SITE / "frontend" / "build.sh"), str(SOURCE.parent / "build" / "frontend")],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
+    if run_logged([str(SITE / "frontend" / "build.sh"), str(SOURCE.parent / "build" / "frontend")], log) != 0:
         raise StepError("the front-end bundle could not be built", log)

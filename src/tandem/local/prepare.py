@@ -1,8 +1,8 @@
 """Preparing an environment's state directory: secrets, certificates, the database's first files."""
 
 import shutil
-import subprocess
 
+from tandem.local.commands import run_logged
 from tandem.local.layout import Layout
 from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.progress import StepError
@@ -37,8 +37,6 @@ def install_database(state: State) -> None:
     command += ["--no-defaults", f"--datadir={aside}", "--skip-test-db", "--skip-name-resolve"]
     # root of the database is whoever is root in the core, and nobody else.
     command += ["--auth-root-authentication-method=socket", "--auth-root-socket-user=root"]
-    with log.open("w") as stream:
-        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, cwd="/", check=False)
-    if done.returncode:
+    if run_logged(command, log) != 0:
         raise StepError("the database could not be installed", log)
     aside.rename(state.database)
