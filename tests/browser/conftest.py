@@ -23,11 +23,11 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE = 120_000
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests here; each has its own profile in it.
+    """One browser for all tests of a file; each has its own profile in it.
 
-    It is gone before other tests: while it is there, an event loop runs on their thread, too.
+    It is gone after each file: while it is there, an event loop runs on the tests' thread, and theirs cannot.
     """
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
@@ -45,7 +45,7 @@ class Somebody:
     password: str
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def alice(region: Region, chromium: Browser) -> Somebody:
     """An ordinary person, who chose a password with a one-time link as anybody does."""
     password = f"{secrets.token_hex(8)}-Aa1!"
