@@ -1,7 +1,5 @@
 """The one rule for passwords: ten characters or more, with a letter, a digit and a special character among them."""
 
-import secrets
-import string
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,11 +7,6 @@ from django.core.exceptions import ValidationError
 MINIMUM_LENGTH = 10
 MAXIMUM_LENGTH = 200
 RULE = f"At least {MINIMUM_LENGTH} characters, with a letter, a digit and a special character among them."
-
-# Those that no shell, YAML or URL takes for something else, and none that is easily misread.
-_SPECIAL = "-_.+="
-_LETTERS = "".join(letter for letter in string.ascii_letters if letter not in "lIO")
-_DIGITS = "23456789"
 
 
 class PasswordValidator:
@@ -38,19 +31,3 @@ class PasswordValidator:
     def get_help_text(self) -> str:
         """The rule in words."""
         return RULE
-
-
-def generate_password(length: int = 20) -> str:
-    """A random password that keeps the rule (117 bits or more at the default length)."""
-    if length < MINIMUM_LENGTH:
-        raise ValueError(f"a password has at least {MINIMUM_LENGTH} characters")
-    while True:
-        password = "".join(secrets.choice(_LETTERS + _DIGITS + _SPECIAL) for _ in range(length))
-        # A special character at an end is easily lost when the password is copied.
-        if password[0] in _SPECIAL or password[-1] in _SPECIAL:
-            continue
-        try:
-            PasswordValidator().validate(password)
-        except ValidationError:
-            continue
-        return password

@@ -14,17 +14,21 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tandem.local.state import ensure_directory, write_file
 
-SPECIAL = "!#%+-.:=?@_~"
+# Special characters that no shell, YAML or URL takes for something else; and nothing that is easily misread.
+_SPECIAL = "-_.+="
+_LETTERS = "".join(letter for letter in string.ascii_letters if letter not in "lIO")
+_DIGITS = "23456789"
+
 TEN_YEARS = timedelta(days=3650)
 
 
 def generate_password(length: int = 20) -> str:
-    """A password for a person: letters, digits and at least one special character."""
-    alphabet = string.ascii_letters + string.digits + SPECIAL
+    """A random password that keeps the portal's rule: a letter, a digit and a special character are in it."""
+    kinds = (_LETTERS, _DIGITS, _SPECIAL)
     while True:
-        password = "".join(secrets.choice(alphabet) for _ in range(length))
-        kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits, SPECIAL)
-        if all(any(letter in kind for letter in password) for kind in kinds) and password[0].isalnum():
+        password = "".join(secrets.choice("".join(kinds)) for _ in range(length))
+        # A special character at an end is easily lost when the password is copied.
+        if all(set(password) & set(kind) for kind in kinds) and not {password[0], password[-1]} & set(_SPECIAL):
             return password
 
 
