@@ -1,13 +1,19 @@
 """`tandem login` and `logout`: what is kept, how safely, and what is never done with a password."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from django.utils import timezone
+from tests.region import write_environment
 
 from tandem.accounts.models import Token
 from tandem.cli.credentials import credentials_path
+from tandem.environment import load_environment
+from tandem.local.secrets import ensure_certificates
 
 PASSWORD = "a-Good-Passw0rd!"
 
@@ -52,6 +58,24 @@ def test_without_an_address_and_an_environment_here_login_says_what_it_needs(tan
     outcome = tandem("login", "--user", "mia", "--password-stdin", typed="x\n")
     assert outcome.status == 2
     assert "address" in outcome.stderr
+
+
+def test_login_finds_file_and_state_where_all_commands_do(home):
+    file = write_environment(home, name="elsewhere")
+    state = home / "state"
+    (state / "elsewhere" / "secrets").mkdir(parents=True)
+    ensure_certificates(state / "elsewhere" / "secrets", state / "elsewhere" / "ca.pem", ["elsewhere"])
+    known = {"TANDEM_FILE": str(file), "TANDEM_STATE": str(state)}
+    # A process of its own: the state directory is settled when the command starts.
+    done = subprocess.run(
+        [sys.executable, "-m", "tandem", "login", "--user", "mia", "--password-stdin"],
+        input="x\n",
+        env={**os.environ, **known},
+        capture_output=True,
+        text=True,
+    )
+    assert f"https://127.0.0.1:{load_environment(file).portal.port}" in done.stderr
+    assert done.returncode == 69
 
 
 def test_an_authority_that_is_none_is_named(home, tandem):

@@ -12,7 +12,7 @@ import typer
 
 from tandem.cli.client import PortalError, PortalUnreachableError
 from tandem.cli.connection import connected
-from tandem.cli.console import ENVIRONMENT_FILE, Exit, environment_of, err, fail, print_json
+from tandem.cli.console import ENVIRONMENT_FILE, EnvironmentFile, Exit, environment_of, err, fail, print_json
 from tandem.cli.credentials import (
     Credentials,
     NotSignedInError,
@@ -25,7 +25,7 @@ from tandem.cli.credentials import (
 def login(
     url: Annotated[
         str | None,
-        typer.Argument(metavar="[URL]", help="The portal's address; left out: the environment of ./tandem.yaml here."),
+        typer.Argument(metavar="[URL]", help="The portal's address; left out: the environment of FILE, on this machine."),
     ] = None,
     user: Annotated[str | None, typer.Option("--user", "-u", help="Your name on the clusters.")] = None,
     password_stdin: Annotated[
@@ -36,11 +36,12 @@ def login(
         typer.Option("--ca", metavar="FILE", help="The authority (PEM) that the portal's certificate is from."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="How long the sign-in lasts.")] = 30,
+    file: EnvironmentFile = ENVIRONMENT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Sign in to a portal. The password buys a token, which is kept in a file that only you can read."""
     if url is None:
-        url, ca = local_portal(ca)
+        url, ca = local_portal(file, ca)
     url = checked_url(url)
     authority = read_authority(ca) if ca else ""
     user = user or ask("User", getpass.getuser())
@@ -97,12 +98,15 @@ def logout(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         err.print("Signed out." if forgotten else "You were not signed in.")
 
 
-def local_portal(ca: Path | None) -> tuple[str, Path]:
-    """Address and authority of the environment that `tandem up` started from ./tandem.yaml."""
-    if not ENVIRONMENT_FILE.is_file():
-        raise fail("There is no tandem.yaml here: give the portal's address.", Exit.USAGE)
-    environment = environment_of(ENVIRONMENT_FILE)
-    authority = ca or Path("/var/lib/tandem") / environment.name / "ca.pem"
+def local_portal(file: Path, ca: Path | None) -> tuple[str, Path]:
+    """Address and authority of the environment that `tandem up` started from `file`."""
+    # Here, and not above: it is not needed where only a portal is talked to.
+    from tandem.local.state import State
+
+    if not file.is_file():
+        raise fail(f"There is no {file} here: give the portal's address.", Exit.USAGE)
+    environment = environment_of(file)
+    authority = ca or State(environment.name).authority
     if not authority.is_file():
         raise fail(f"The environment {environment.name} is not up here; give the portal's address.", Exit.USAGE)
     return f"https://127.0.0.1:{environment.portal.port}", authority
