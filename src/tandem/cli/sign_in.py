@@ -25,7 +25,9 @@ from tandem.cli.credentials import (
 def login(
     url: Annotated[
         str | None,
-        typer.Argument(metavar="[URL]", help="The portal's address; left out: the environment of FILE, on this machine."),
+        typer.Argument(
+            metavar="[URL]", help="The portal's address; left out: the environment of FILE, on this machine."
+        ),
     ] = None,
     user: Annotated[str | None, typer.Option("--user", "-u", help="Your name on the clusters.")] = None,
     password_stdin: Annotated[

@@ -56,6 +56,10 @@ class Result:
         )
 
 
+class PasswordChangedError(StepError):
+    """The password that was generated for the administrator signs nobody in any more."""
+
+
 class FirstJobs:
     """The jobs of one environment."""
 
@@ -65,18 +69,18 @@ class FirstJobs:
 
     def run(self, step: Step) -> list[Result]:
         """Build the example, submit one job to each cluster at once, wait for their results. Raises StepError."""
-        for head in self.layout.heads:
-            step.note(f"building heat on {head.cluster.name}")
-            self._build(head)
         context = ssl.create_default_context(cafile=str(self.state.authority))
         url = f"https://127.0.0.1:{self.layout.environment.portal.port}/api/v1"
         try:
             with httpx.Client(base_url=url, verify=context, timeout=30) as client:
                 token = self._sign_in(client)
-                step.note("submitting")
-                started = time.monotonic()
-                jobs = {head.cluster.name: _submit(client, head.cluster.name) for head in self.layout.heads}
                 try:
+                    for head in self.layout.heads:
+                        step.note(f"building heat on {head.cluster.name}")
+                        self._build(head)
+                    step.note("submitting")
+                    started = time.monotonic()
+                    jobs = {head.cluster.name: _submit(client, head.cluster.name) for head in self.layout.heads}
                     return [_result(client, name, job, started, step) for name, job in jobs.items()]
                 finally:
                     client.delete(f"/tokens/{token}")
@@ -106,7 +110,10 @@ class FirstJobs:
             },
         )
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            raise StepError("the administrator's password has been changed: no first jobs were run")
+            raise PasswordChangedError(
+                f"the password in {self.state.secrets / 'administrator'} does not sign "
+                f"{self.layout.environment.administrator.name} in any more"
+            )
         body = _checked(answer)
         client.headers["Authorization"] = f"Bearer {body['secret']}"
         return int(body["token"]["id"])
@@ -154,7 +161,7 @@ def _result(client: httpx.Client, cluster: str, job: str, started: float, step: 
 
 
 def _output(client: httpx.Client, job: str) -> str:
-    answers = [client.get(f"/jobs/{job}/outputs/{name}") for name in ("stderr.txt", "stdout.txt")]
+    answers = [client.get(f"/jobs/{job}/outputs/{name}") for name in ("error.txt", "output.txt")]
     return " ".join(answer.text[-500:].strip() for answer in answers if answer.is_success)
 
 
