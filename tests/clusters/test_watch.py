@@ -1,6 +1,7 @@
 """A cluster's state follows from its answers and silences, whichever worker's poll comes back first."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from django.utils import timezone
 from tandem.clusters import watch
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable
 from tandem.clusters.models import Cluster, ClusterState
-from tandem.clusters.scheduler import ClusterPicture, Queue
+from tandem.clusters.scheduler import ClusterPicture, Node, Queue
 from tandem.environment import Failover
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,7 @@ class Scheduler:
         self.asked_since: datetime | None = None
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def picture(self, ended_since: datetime | None = None) -> ClusterPicture:
+    def picture(self, ended_since: datetime | None = None, deadline: float = 0) -> ClusterPicture:
         self.asked_since = ended_since
         self.meanwhile()
         if isinstance(self.says, Exception):
@@ -190,3 +191,33 @@ def test_what_is_asked_since_when_is_handed_on(scheduler: Scheduler) -> None:
     since = datetime(2026, 11, 22, tzinfo=UTC)
     watch.poll_once("cluster1", TIMES, since)
     assert scheduler.asked_since == since
+
+
+def node(name: str, reason: str) -> Node:
+    return Node(name, "DOWN", reason, ("compute",), 4, 0, 8000, 0, None, shortage=reason)
+
+
+def test_the_clouds_reason_outlives_slurms_words_over_it(scheduler: Scheduler, clock: Callable[[float], None]) -> None:
+    scheduler.says = replace(ANSWER, nodes=(node("compute-dy-1", "InsufficientInstanceCapacity"),))
+    poll()
+    since = Cluster.objects.get(pk="cluster1").shortages["compute"]["since"]
+    scheduler.says = replace(ANSWER, nodes=(node("compute-dy-1", "ResumeTimeout reached"),))
+    clock(5)
+    poll()
+    shortage = Cluster.objects.get(pk="cluster1").shortages["compute"]
+    assert (shortage["reason"], shortage["node"]) == ("InsufficientInstanceCapacity", "compute-dy-1")
+    assert shortage["since"] == since
+
+
+def test_a_shortage_is_believed_for_a_while_and_then_forgotten(
+    scheduler: Scheduler, clock: Callable[[float], None]
+) -> None:
+    scheduler.says = replace(ANSWER, nodes=(node("compute-dy-1", "InsufficientInstanceCapacity"),))
+    poll()
+    scheduler.says = ANSWER
+    clock(59)
+    poll()
+    assert Cluster.objects.get(pk="cluster1").shortages
+    clock(2)
+    poll()
+    assert Cluster.objects.get(pk="cluster1").shortages == {}

@@ -26,7 +26,7 @@ class QueueOut(Schema):
 
 
 class NodeOut(Schema):
-    """A compute node; memory in MiB."""
+    """A compute node; memory in MiB. `shortage`: why the cloud did not provide it, if it did not."""
 
     name: str
     state: str
@@ -37,6 +37,7 @@ class NodeOut(Schema):
     memory: int
     memory_used: int
     load: float | None
+    shortage: str = ""
 
 
 class ClusterOut(Schema):

@@ -10,6 +10,9 @@ class ClusterState(models.TextChoices):
     RECOVERING = "RECOVERING"
 
 
+Shortages = dict[str, dict[str, str]]
+
+
 class Cluster(models.Model):
     """One Slurm cluster. `poll_number` is taken when a poll *starts*: what it saw is never newer than its number."""
 
@@ -24,6 +27,7 @@ class Cluster(models.Model):
     error = models.TextField(blank=True, help_text="why the last poll failed, or empty")
     queues = models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Queue")
     nodes = models.JSONField(default=list, help_text="of the last answer: see clusters.scheduler.Node")
+    shortages = models.JSONField(default=dict, help_text="queues that lack nodes: see clusters.watch.shortages_after")
     accounts = models.JSONField(default=list, help_text="names of the scheduler's accounts")
     present = models.BooleanField(default=True, help_text="still in the environment file")
 

@@ -71,7 +71,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A compute node as the scheduler shows it; memory in MiB."""
+    """A compute node as the scheduler shows it; memory in MiB. `shortage`: why the cloud did not provide it, if so."""
 
     name: str
     state: str
@@ -82,6 +82,7 @@ class Node:
     memory: int
     memory_used: int
     load: float | None
+    shortage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

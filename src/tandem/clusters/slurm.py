@@ -218,12 +218,13 @@ class Slurm:
         found = re.findall(rf"^{placement}\|CANCELLED by ([0-9]+)\|$", answer.text, re.MULTILINE)
         return frozenset(int(uid) for uid in found)
 
-    def picture(self, ended_since: datetime | None = None) -> ClusterPicture:
-        """Everything of everybody, in one pass by the watcher. The accounting database, which is slow to answer, is
-        asked only if `ended_since` is given. Raises `ClusterUnreachable` when Slurm itself does not answer.
+    def picture(self, ended_since: datetime | None = None, deadline: float = WATCH_TIME) -> ClusterPicture:
+        """Everything of everybody, in one pass by the watcher within `deadline` seconds. The accounting database, which
+        is slow to answer, is asked only if `ended_since` is given. Raises `ClusterUnreachable` when Slurm itself does
+        not answer.
         """
         since = f"{ended_since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}" if ended_since else "-"
-        answer, nonce = self._door.watch(self.cluster, since, deadline=WATCH_TIME)
+        answer, nonce = self._door.watch(self.cluster, since, deadline=deadline)
         return read_picture(self.cluster, answer, nonce, ended_since)
 
     def _control(self, verb: str, user: str, placement: uuid.UUID, owner: str | None, *, running: bool = False) -> None:

@@ -30,6 +30,10 @@ ENDINGS = {
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 SUSPENDED = {"SUSPENDED", "STOPPED"}
 
+RESUME_TIMEOUT = "ResumeTimeout reached"
+_ERROR_CODE = re.compile(r"\(Code: ?([A-Za-z0-9_.-]{1,80})\)")
+_WISHES = {"BeginTime", "Dependency", "DependencyNeverSatisfied", "Reservation"}
+
 
 class UnexpectedOutput(ClusterRefused):
     """Slurm printed something that we do not know how to read."""
@@ -141,9 +145,26 @@ def read_nodes(text: str) -> list[Node]:
                 memory=_number(values.get("RealMemory")),
                 memory_used=_number(values.get("AllocMem")),
                 load=_float(values.get("CPULoad")),
+                shortage=shortage_in(reason),
             )
         )
     return nodes
+
+
+def shortage_in(reason: str) -> str:
+    """Why a node was not provided, of what its reason says; empty for other reasons.
+
+    ParallelCluster writes the cloud's error code into the reason; Slurm writes its own over it when the node has not
+    come up in time.
+    """
+    if match := _ERROR_CODE.match(reason):
+        return match[1]
+    return RESUME_TIMEOUT if reason.startswith(RESUME_TIMEOUT) else ""
+
+
+def waits_by_wish(reason: str) -> bool:
+    """Whether a waiting job waits because a person said so, not for want of nodes. Reasons as in squeue(1)."""
+    return reason in _WISHES or reason.startswith("JobHeld")
 
 
 def read_queues(text: str, nodes: list[Node]) -> list[Queue]:

@@ -4,6 +4,7 @@ A cluster is UP, SUSPECT (silent for a while), DOWN (silent for long) or RECOVER
 still have requests from before in hand, so that what it does not show proves nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
@@ -13,14 +14,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from tandem.clusters.door import DoorError
-from tandem.clusters.models import Cluster, ClusterState
-from tandem.clusters.scheduler import ClusterPicture, get_scheduler
+from tandem.clusters.models import Cluster, ClusterState, Shortages
+from tandem.clusters.scheduler import ClusterPicture, Node, get_scheduler
 from tandem.environment import Environment, Failover
 
 # A cluster is UP again when this many polls that started after its first answer have been answered, and Slurm's
 # threads are no longer busy with what had queued up. No request outlives `RECOVERED_ANYWAY`.
 POLLS_TO_RECOVER = 2
 RECOVERED_ANYWAY = timedelta(seconds=60)
+# A poll is given up after as long as makes a cluster suspect, but not before a busy one has had time to answer.
+SHORTEST_DEADLINE = 8.0
+# That a queue lacks nodes is believed for so long after it was last seen: the reason is soon written over.
+SHORTAGE_HOLDS = timedelta(seconds=60)
 
 log = structlog.get_logger("watch")
 
@@ -41,7 +46,7 @@ def poll_once(name: str, failover: Failover, ended_since: datetime | None = None
     Cluster.objects.filter(pk=name).update(poll_number=F("poll_number") + 1)
     number = Cluster.objects.values_list("poll_number", flat=True).get(pk=name)
     try:
-        picture = get_scheduler(name).picture(ended_since)
+        picture = get_scheduler(name).picture(ended_since, max(failover.suspect_after, SHORTEST_DEADLINE))
     except DoorError as problem:
         record_silence(name, number, str(problem), failover)
         return None
@@ -61,9 +66,28 @@ def record_answer(name: str, number: int, picture: ClusterPicture, failover: Fai
         row.answered_poll, row.last_answer_at, row.error = number, now, ""
         row.queues = [asdict(queue) for queue in picture.queues]
         row.nodes = [asdict(node) for node in picture.nodes]
+        row.shortages = shortages_after(row.shortages, picture.nodes, now)
         if picture.accounts is not None:
             row.accounts = list(picture.accounts)
-        row.save(update_fields=[*_STATE, "answered_poll", "last_answer_at", "error", "queues", "nodes", "accounts"])
+        seen = ["queues", "nodes", "shortages", "accounts"]
+        row.save(update_fields=[*_STATE, "answered_poll", "last_answer_at", "error", *seen])
+
+
+def shortages_after(before: Shortages, nodes: Sequence[Node], now: datetime) -> Shortages:
+    """Which queues lack nodes after a poll: by queue why, on which node, since when, and when that was last seen.
+
+    Slurm writes its own "ResumeTimeout reached" over the cloud's reason, so the first one said is kept.
+    """
+    after = {
+        queue: shortage
+        for queue, shortage in before.items()
+        if now - datetime.fromisoformat(shortage["seen_at"]) < SHORTAGE_HOLDS
+    }
+    for node in nodes:
+        for queue in node.queues if node.shortage else ():
+            new = {"reason": node.shortage, "node": node.name, "since": now.isoformat()}
+            after[queue] = {**new, **after.get(queue, {}), "seen_at": now.isoformat()}
+    return after
 
 
 def record_silence(name: str, number: int, problem: str, failover: Failover) -> None:

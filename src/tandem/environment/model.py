@@ -109,6 +109,9 @@ class Queue(Part):
     fixed_nodes: int = Field(0, ge=0, le=1000, description="Nodes that are always on.")
     elastic_nodes: int = Field(0, ge=0, le=1000, description="Nodes that start when jobs need them, at most this many.")
     time_limit: Duration = _time(86400, 60, 365 * 86400, "Longest run time of a job.")
+    hedge_after: Duration = _time(
+        600, 1, 365 * 86400, "A job for any cluster that waits here for longer is placed on another cluster as well."
+    )
     default: bool = Field(
         False, description="Takes the jobs that name no queue. Without any, the cluster's first queue does."
     )

@@ -15,8 +15,9 @@ from tandem.environment import Failover
 from tandem.jobs.control import Claim, Reading, TaskReading
 from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.placements import Observed, adopt
+from tandem.jobs.routing import Alternatives
 from tandem.jobs.submission import array_indices
-from tandem.jobs.verdict import PlacementView, Verdict, judge_claimed, judge_unclaimed, merge
+from tandem.jobs.verdict import NOWHERE, PlacementView, Verdict, judge_claimed, judge_unclaimed, merge
 
 NOTHING = TaskReading()
 
@@ -26,6 +27,7 @@ class Circumstances:
     """What is the same for all jobs of a pass: which clusters answer, what polls saw, when, and the times."""
 
     answering: Collection[str]
+    down: Collection[str]
     observed: Observed
     times: Failover
     looked_at: datetime
@@ -40,7 +42,7 @@ class JobCase:
     tasks: dict[int, Task]
     reading: Reading
     around: Circumstances
-    other_clusters_left: bool = False
+    elsewhere: Alternatives = NOWHERE
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     _covered: dict[uuid.UUID, frozenset[int]] = field(default_factory=dict)
     _saved: dict[int, tuple[object, ...]] = field(init=False)
@@ -109,7 +111,7 @@ class JobCase:
             views,
             self.around.times,
             cancel_wanted=self.job.cancel_wanted_at is not None,
-            other_clusters_left=self.other_clusters_left,
+            elsewhere=self.elsewhere,
             refusal=next((placement.message for placement in reversed(self.placements) if placement.message), ""),
         )
 
@@ -225,6 +227,7 @@ class JobCase:
             state=state,
             cluster=placement.cluster,
             answers=placement.cluster in self.around.answering,
+            is_down=placement.cluster in self.around.down,
             phase=phase,
             ending=ending,
             exit_code=exit_code,
@@ -330,10 +333,12 @@ class JobCase:
         )
 
     def shown_placement(self) -> Placement | None:
-        """The placement that the job's page speaks of: a run's, else a live one, else the last."""
+        """The placement that the job's page speaks of: a run's, else a live one that answers, else the last."""
         owners = [self.owner_of(run) for _, task in sorted(self.reading.items()) if (run := task.run)]
         live = [placement for placement in self.placements if placement.state == PlacementState.SUBMITTED]
-        return next((owner for owner in owners if owner), None) or next(iter(live[-1:] or self.placements[-1:]), None)
+        seen = [placement for placement in live if placement.cluster in self.around.answering]
+        best = [owner for owner in owners if owner][:1] or seen[-1:] or live[-1:] or self.placements[-1:]
+        return next(iter(best), None)
 
 
 @dataclass(frozen=True, slots=True)

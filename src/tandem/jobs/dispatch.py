@@ -11,6 +11,7 @@ Jobs of a person whose account is disabled go on where they run, and get no new 
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from tandem.clusters.scheduler import Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs.models import (
     FINAL_STATES,
+    LIVE_PLACEMENTS,
     Event,
     InputUpload,
     Job,
@@ -41,7 +43,7 @@ from tandem.jobs.placements import as_fields, change
 from tandem.jobs.routing import Candidate, candidates, choose_cluster, eligible
 from tandem.jobs.script import Ticket, batch_script, request_for
 from tandem.jobs.settle import back_off, change_job
-from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
+from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, array_indices, stored_submission
 from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
@@ -173,10 +175,10 @@ class Dispatcher:
     def _route(self, waiting: Sequence[Job], most: int) -> list[tuple[Job, Submission]]:
         """Those of the jobs that go to this cluster now, so many at most."""
         clusters = candidates()
-        refusals = Placement.objects.filter(job__in=[job.pk for job in waiting], state=PlacementState.REFUSED)
-        refused_by: dict[uuid.UUID, set[str]] = {}
-        for job_id, cluster in refusals.values_list("job", "cluster"):
-            refused_by.setdefault(job_id, set()).add(cluster)
+        known = Placement.objects.filter(job__in=[job.pk for job in waiting])
+        placed: dict[uuid.UUID, list[Placement]] = defaultdict(list)
+        for placement in known.filter(state__in=(PlacementState.REFUSED, *LIVE_PLACEMENTS)):
+            placed[placement.job_id].append(placement)
         chosen: list[tuple[Job, Submission]] = []
         for job in waiting:
             if len(chosen) == most:
@@ -186,8 +188,9 @@ class Dispatcher:
             except SubmissionInvalid as invalid:
                 self._refuse(job, f"its submission cannot be carried out any more: {invalid}")
                 continue
-            among = eligible(job, submission, clusters, self.environment, refused_by.get(job.pk, ()))
-            best = choose_cluster(among)
+            out = {placement.cluster for placement in placed[job.pk] if _keeps_out(placement, job)}
+            among = eligible(job, submission, clusters, self.environment, out)
+            best = choose_cluster(among, submission)
             if best is None:
                 self._let_wait(job, among)
                 continue
@@ -359,6 +362,16 @@ def _answer(future: Future[Answered], outgoing: Outgoing) -> Answered:
     except Exception as problem:
         log.exception("handing a job over failed", placement=str(outgoing.placement.pk))
         return Answered(outgoing, PlacementState.DOUBT, message=f"handing it over failed: {type(problem).__name__}")
+
+
+def _keeps_out(placement: Placement, job: Job) -> bool:
+    """Whether a job does not go where it has this placement: that was refused, or is out with what now wants one."""
+    if placement.state == PlacementState.REFUSED:
+        return True
+    if placement.attempt != job.place_wanted:
+        return False
+    wanted, there = job.place_tasks or job.array, placement.array or job.array
+    return wanted == there or not set(array_indices(wanted)).isdisjoint(array_indices(there))
 
 
 def _array(job: Job, tasks: str) -> str:

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import structlog
 from django.db import DatabaseError, OperationalError
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from tandem.accounts.models import Person
@@ -32,11 +32,11 @@ from tandem.environment import Environment
 from tandem.jobs.cases import Circumstances, JobCase
 from tandem.jobs.clock import database_now
 from tandem.jobs.control import JOBS_PER_CALL, Door, Reading, read_controls, seal
-from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
-from tandem.jobs.routing import Candidate, candidates, eligible
+from tandem.jobs.routing import alternatives, candidates
 from tandem.jobs.settle import settle, show_silence, show_unread, show_waiting
-from tandem.jobs.submission import SubmissionInvalid, stored_submission
+from tandem.jobs.submission import ANY_CLUSTER
 from tandem.jobs.transactions import was_in_the_way
 from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 SWEEP = 20
+HEDGES = 200
 # How long the accounting database may know of a cancelled job and not say by whom, or be silent altogether.
 ASK_FOR = timedelta(minutes=5)
 ASK_SILENT_FOR = timedelta(hours=1)
@@ -75,6 +76,7 @@ class Follower:
     ask_history_since: datetime | None = None
     _pass: int = 0
     _swept: uuid.UUID = field(default=uuid.UUID(int=0))
+    _hedged: uuid.UUID = field(default=uuid.UUID(int=0))
 
     def step(self, picture: ClusterPicture | None) -> None:
         """One pass, with what the poll before it saw; None: the cluster did not answer it."""
@@ -141,12 +143,27 @@ class Follower:
         changed = list(applied.changed - chosen.keys())
         for start in range(0, len(changed), 500):
             chosen |= {job.pk: job for job in going_on.filter(pk__in=changed[start : start + 500])}
+        hedgeable = self._hedgeable(going_on, own)
+        chosen |= {job.pk: job for job in hedgeable}
         sweep = list(going_on.filter(pk__gt=self._swept).order_by("pk")[:SWEEP])
         self._swept = sweep[-1].pk if len(sweep) == SWEEP else uuid.UUID(int=0)
         chosen |= {job.pk: job for job in sweep}
         if self._pass % SLOW_SWEEP_EVERY == 0:
             chosen |= {job.pk: job for job in jobs.filter(correctable_until__gt=timezone.now())}
         return list(chosen.values())
+
+    def _hedgeable(self, going_on: QuerySet[Job], own: QuerySet[Placement]) -> list[Job]:
+        """Some, in turn, of those that wait on this cluster alone and may wait in vain: see `alternatives`."""
+        queues = self.environment.cluster(self.cluster).queues
+        patience = timedelta(seconds=min(queue.hedge_after for queue in queues))
+        here = own.filter(cluster=self.cluster, state=PlacementState.SUBMITTED, phase=Phase.WAITING)
+        if not Cluster.objects.exclude(shortages={}).filter(pk=self.cluster).exists():
+            here = here.filter(created_at__lt=database_now() - patience)
+        elsewhere = own.filter(state__in=LIVE_PLACEMENTS).exclude(cluster=self.cluster)
+        rows = going_on.filter(Exists(here), ~Exists(elsewhere), wanted_cluster=ANY_CLUSTER, place_wanted=None)
+        found = list(rows.filter(pk__gt=self._hedged).order_by("pk")[:HEDGES])
+        self._hedged = found[-1].pk if len(found) == HEDGES else uuid.UUID(int=0)
+        return found
 
     def follow_now(self, job: Job) -> None:
         """Judge one job at once, outside a pass."""
@@ -156,7 +173,8 @@ class Follower:
         """Read, judge and settle these jobs."""
         if not jobs:
             return
-        around = Circumstances(answering, applied.observed, self.environment.failover, database_now())
+        down = Cluster.objects.filter(state=ClusterState.DOWN).values_list("name", flat=True)
+        around = Circumstances(answering, set(down), applied.observed, self.environment.failover, database_now())
         cases = _cases(jobs, around, self.environment)
         readings = self._read(cases)
         for case in cases:
@@ -277,20 +295,6 @@ def _cases(jobs: Sequence[Job], around: Circumstances, environment: Environment)
         for task in Task.objects.filter(job__in=[job.pk for job in some]):
             tasks[task.job_id][task.index] = task
         for job in some:
-            left = _clusters_left(job, placements[job.pk], clusters, environment)
-            cases.append(JobCase(job, placements[job.pk], tasks[job.pk], {}, around, left))
+            elsewhere = alternatives(job, placements[job.pk], clusters, environment, around.looked_at)
+            cases.append(JobCase(job, placements[job.pk], tasks[job.pk], {}, around, elsewhere))
     return cases
-
-
-def _clusters_left(
-    job: Job, placements: Sequence[Placement], clusters: Sequence[Candidate], environment: Environment
-) -> bool:
-    """Whether some cluster that is up and did not refuse the job could still have it."""
-    refused = {placement.cluster for placement in placements if placement.state == PlacementState.REFUSED}
-    if not refused:
-        return True
-    try:
-        submission = stored_submission(job.submission)
-    except SubmissionInvalid:
-        return False
-    return any(cluster.is_up for cluster in eligible(job, submission, clusters, environment, refused))

@@ -1,4 +1,4 @@
-"""Which cluster a job goes to."""
+"""Which cluster a job goes to, and whether it may go to another one as well."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -9,9 +9,12 @@ from typing import Any
 from django.db.models import Max, Sum
 
 from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.scheduler import Phase
+from tandem.clusters.slurm_output import waits_by_wish
 from tandem.environment import Environment
-from tandem.jobs.models import Job, JobState, Placement
-from tandem.jobs.submission import ANY_CLUSTER, Submission
+from tandem.environment.durations import duration_text
+from tandem.jobs.models import Job, JobState, Placement, PlacementState
+from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
 
 _WAITING = (JobState.PENDING, JobState.ACCEPTED)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -19,19 +22,36 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class Candidate:
-    """A cluster as routing sees it: `waiting` counts processors that jobs wait for, `turn` is when it last got one."""
+    """A cluster as routing sees it.
+
+    `waiting` counts processors that jobs wait for, `used` those that run jobs; `turn` is when it last got a job;
+    `shortages` are the queues that lack nodes, with the cloud's reason.
+    """
 
     name: str
     is_up: bool
     queues: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     cores: int = 1
     waiting: int = 0
+    used: int = 0
     turn: tuple[datetime, int] = (_NEVER, 0)
+    shortages: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def rank(self) -> tuple[float, tuple[datetime, int], str]:
-        """Smaller is better: least waiting for each core, then the one whose turn is longer ago."""
-        return self.waiting / max(self.cores, 1), self.turn, self.name
+    def rank(self, queue: str, processors: int) -> tuple[bool, float, tuple[datetime, int], str]:
+        """Smaller is better: can provide nodes, has least work beyond its cores, has waited longest for its turn."""
+        excess = max(self.waiting + self.used + processors - self.cores, 0)
+        return self.shortage(queue) != "", excess / max(self.cores, 1), self.turn, self.name
+
+    def queue_of(self, queue: str) -> dict[str, Any] | None:
+        """What it said of a queue; of its default queue for an empty name."""
+        if queue:
+            return self.queues.get(queue)
+        return next((found for found in self.queues.values() if found.get("is_default")), None)
+
+    def shortage(self, queue: str) -> str:
+        """Why the queue lacks nodes; empty when it does not."""
+        found = self.queue_of(queue)
+        return self.shortages.get(str(found["name"]), "") if found else ""
 
     def take(self, processors: int) -> None:
         """Note that a job goes there, for those that are routed after it."""
@@ -52,7 +72,9 @@ def candidates() -> list[Candidate]:
             queues={str(queue["name"]): queue for queue in cluster.queues},
             cores=sum(int(node.get("cpus") or 0) for node in cluster.nodes),
             waiting=int(waiting.get(cluster.name) or 0),
+            used=sum(int(node.get("cpus_used") or 0) for node in cluster.nodes),
             turn=(turns.get(cluster.name) or _NEVER, 0),
+            shortages={queue: str(shortage["reason"]) for queue, shortage in cluster.shortages.items()},
         )
         for cluster in Cluster.objects.filter(present=True).order_by("name")
     ]
@@ -75,10 +97,7 @@ def can_run(candidate: Candidate, submission: Submission) -> bool:
     """Whether it has such a queue and, as far as it said, room for the job there. What is unknown does not exclude."""
     if not candidate.queues:
         return True
-    if submission.queue:
-        queue = candidate.queues.get(submission.queue)
-    else:
-        queue = next((queue for queue in candidate.queues.values() if queue.get("is_default")), None)
+    queue = candidate.queue_of(submission.queue)
     if queue is None or not queue.get("available", True):
         return False
     cores = int(queue.get("nodes") or 0) * int(queue.get("cpus_per_node") or 0)
@@ -92,20 +111,76 @@ def eligible(
     submission: Submission,
     clusters: Sequence[Candidate],
     environment: Environment | None,
-    refused_by: Collection[str] = (),
+    excluded: Collection[str] = (),
 ) -> list[Candidate]:
     """The clusters that the job may go to, whether or not they are up.
 
     The one that was named, or on whose scratch a path of it lies. For `any` those that can run it; if none can, all:
-    one of them is to say so itself, in its own words. Without those that refused it.
+    one of them is to say so itself, in its own words. Without the `excluded`: those that refused it or have it already.
     """
     wanted = job.wanted_cluster if job.wanted_cluster != ANY_CLUSTER else pinned_cluster(submission, environment)
     if wanted is not None:
-        return [cluster for cluster in clusters if cluster.name == wanted and cluster.name not in refused_by]
+        return [cluster for cluster in clusters if cluster.name == wanted and cluster.name not in excluded]
     able = [cluster for cluster in clusters if can_run(cluster, submission)] or clusters
-    return [cluster for cluster in able if cluster.name not in refused_by]
+    return [cluster for cluster in able if cluster.name not in excluded]
 
 
-def choose_cluster(among: Sequence[Candidate]) -> Candidate | None:
+def choose_cluster(among: Sequence[Candidate], submission: Submission) -> Candidate | None:
     """Of the clusters that a job may go to, the one that is up and likely to start it soonest; None: it has to wait."""
-    return min((cluster for cluster in among if cluster.is_up), key=lambda cluster: cluster.rank, default=None)
+    up = (cluster for cluster in among if cluster.is_up)
+    return min(up, key=lambda cluster: cluster.rank(submission.queue, submission.processors), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Where else a job could go: clusters that are up and did not refuse it.
+
+    `hedges` says, by cluster that has it waiting, why it should be placed on another one as well.
+    """
+
+    up: frozenset[str] = frozenset()
+    hedges: Mapping[str, str] = field(default_factory=dict)
+
+
+def alternatives(
+    job: Job, placements: Sequence[Placement], clusters: Sequence[Candidate], environment: Environment, now: datetime
+) -> Alternatives:
+    """Where else a job could go. None for a named cluster, or one on whose scratch a path of it lies."""
+    refused = {placement.cluster for placement in placements if placement.state == PlacementState.REFUSED}
+    try:
+        submission = stored_submission(job.submission)
+    except SubmissionInvalid:
+        return Alternatives()
+    up = [cluster for cluster in eligible(job, submission, clusters, environment, refused) if cluster.is_up]
+    ample = {cluster.name for cluster in up if not cluster.shortage(submission.queue)}
+    waiting = {
+        placement.cluster: placement
+        for placement in placements
+        if placement.state == PlacementState.SUBMITTED and placement.phase == Phase.WAITING
+    }
+    hedges = {
+        cluster.name: reason
+        for cluster in clusters
+        if cluster.name in waiting and ample - {cluster.name}
+        if (reason := _reason_to_hedge(cluster, waiting[cluster.name], submission.queue, environment, now))
+    }
+    return Alternatives(frozenset(cluster.name for cluster in up), hedges)
+
+
+def _reason_to_hedge(
+    cluster: Candidate, placement: Placement, queue: str, environment: Environment, now: datetime
+) -> str:
+    found = cluster.queue_of(queue)
+    if found is None:
+        return ""
+    name = str(found["name"])
+    if shortage := cluster.shortage(queue):
+        return f"{cluster.name} cannot provide nodes for {name} ({shortage})"
+    if waits_by_wish(placement.scheduler_reason):
+        return ""
+    try:
+        patience = environment.cluster(cluster.name).queue(name).hedge_after
+    except KeyError:  # a queue that only the scheduler knows
+        return ""
+    waited = (now - placement.created_at).total_seconds()
+    return f"it waits on {cluster.name} for more than {duration_text(patience)}" if waited >= patience else ""

@@ -54,6 +54,9 @@ def settle(case: JobCase) -> bool:
         changed = change_job(job, changes)
         if summary.place and summary.state not in FINAL_STATES:
             changed |= _want_placement(case, summary)
+        elif job.place_wanted is not None:
+            # It was wanted because of what is no longer so: the cluster came back, the job started after all.
+            Job.objects.filter(pk=job.pk, place_wanted=job.place_wanted).update(place_wanted=None, place_tasks="")
         if changed and summary.state in FINAL_STATES:
             InputUpload.objects.filter(job=job).delete()
         if summary.was_cancelled_outside:

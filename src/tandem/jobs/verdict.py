@@ -12,20 +12,26 @@ from tandem.clusters.scheduler import Ending, Phase
 from tandem.environment import Failover
 from tandem.jobs.control import Claim, Result, TaskReading
 from tandem.jobs.models import LIVE_PLACEMENTS, JobState, PlacementState
+from tandem.jobs.routing import Alternatives
 
 # Exit codes by which the wrapper says that it did not run, or ended, the payload: no evidence of how that went.
 SUPERSEDED, NOCLAIM, FENCED = 113, 114, 115
+NOWHERE = Alternatives()
 WRAPPER_CODES = frozenset({SUPERSEDED, NOCLAIM, FENCED})
 STARTS_GIVEN_UP_AFTER = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PlacementView:
-    """A placement as last known, or one array task of it. `answers`: its cluster does, at this moment."""
+    """A placement as last known, or one array task of it.
+
+    `answers`: its cluster does, at this moment. `is_down`: it has not for so long that it is taken for lost.
+    """
 
     state: PlacementState
     cluster: str
     answers: bool
+    is_down: bool = False
     phase: Phase | None = None
     ending: Ending | None = None
     exit_code: int | None = None
@@ -182,23 +188,34 @@ def judge_unclaimed(
     times: Failover,
     *,
     cancel_wanted: bool = False,
-    other_clusters_left: bool = False,
+    elsewhere: Alternatives = NOWHERE,
     refusal: str = "",
 ) -> Verdict:
-    """The verdict on a task that no run claimed; `other_clusters_left`: one that did not refuse it could have it."""
+    """The verdict on a task that no run claimed; `elsewhere`: the clusters that could have it."""
     highest = reading.highest if reading else None
     if highest is not None:
         return _never_ran(highest.why, placements, refusal)
     if cancel_wanted:
         return Verdict(JobState.CANCELLED, seal="cancel")
-    live = [placement for placement in placements if placement.is_live]
-    if any(placement.answers for placement in live):
-        return Verdict(JobState.PENDING)
-    if live:
-        return Verdict(JobState.UNKNOWN, f"{live[-1].cluster} does not answer")
+    if live := [placement for placement in placements if placement.is_live]:
+        return _waiting(live, elsewhere)
     if not placements:  # it waits for its first, or the database forgot that one: then it wants another
         return Verdict(JobState.ACCEPTED, place_attempt=0)
-    return _place_again(placements, times, other_clusters_left, refusal)
+    return _place_again(placements, times, elsewhere, refusal)
+
+
+def _waiting(live: Sequence[PlacementView], elsewhere: Alternatives) -> Verdict:
+    """Some cluster has it. It goes to another one too where that is the better chance: the first claim wins."""
+    free = elsewhere.up - {placement.cluster for placement in live}
+    if any(placement.answers for placement in live):
+        why = next((elsewhere.hedges[one.cluster] for one in live if one.cluster in elsewhere.hedges), "")
+        if why and free:
+            return Verdict(JobState.PENDING, f"{why}; it goes to another cluster, too", place_attempt=0)
+        others = " and ".join(dict.fromkeys(one.cluster for one in live if one.cluster not in elsewhere.hedges))
+        return Verdict(JobState.PENDING, f"{why}; {others} has it, too" if why and others else why)
+    if free and all(placement.is_down for placement in live):
+        return Verdict(JobState.ACCEPTED, f"{live[-1].cluster} is down; it goes to another cluster", place_attempt=0)
+    return Verdict(JobState.UNKNOWN, f"{live[-1].cluster} does not answer")
 
 
 def _never_ran(why: str, placements: Sequence[PlacementView], refusal: str) -> Verdict:
@@ -213,16 +230,17 @@ def _never_ran(why: str, placements: Sequence[PlacementView], refusal: str) -> V
 
 
 def _place_again(
-    placements: Sequence[PlacementView], times: Failover, other_clusters_left: bool, refusal: str
+    placements: Sequence[PlacementView], times: Failover, elsewhere: Alternatives, refusal: str
 ) -> Verdict:
     """None is live and none ran: it goes out again, unless that can only come to nothing."""
     ended = [placement for placement in placements if placement.state == PlacementState.ENDED]
     if any(placement.ending == Ending.CANCELLED and not placement.cancel_sent for placement in ended):
         return Verdict(JobState.PENDING, was_cancelled_outside=True)
     last = placements[-1]
-    if last.state == PlacementState.REFUSED and not other_clusters_left:
+    if last.state == PlacementState.REFUSED and not elsewhere.up:
         return Verdict(JobState.FAILED, refusal, seal="refused")
-    if len(ended) >= STARTS_GIVEN_UP_AFTER:
+    # A node that was lost, or never came, says nothing about the job.
+    if sum(placement.ending != Ending.LOST_NODE for placement in ended) >= STARTS_GIVEN_UP_AFTER:
         return Verdict(JobState.FAILED, _no_start_words(placements), seal="no-start")
     saw_too_early = last.state == PlacementState.ENDED and last.exit_code != NOCLAIM
     if saw_too_early and last.seconds_in_state < times.visibility:
