@@ -11,13 +11,15 @@ A pass, after each poll:
 Each of it can be done by two workers at once, or be cut off anywhere, and be done again.
 """
 
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 from django.db import DatabaseError, OperationalError
@@ -50,6 +52,8 @@ ASK_FOR = timedelta(minutes=5)
 ASK_SILENT_FOR = timedelta(hours=1)
 SLOW_SWEEP_EVERY = 15
 READERS = 4
+STORAGE_AVOIDED = 30.0  # seconds
+Found = TypeVar("Found")
 
 
 class LookingUp(Scheduler, Protocol):
@@ -77,6 +81,8 @@ class Follower:
     _pass: int = 0
     _swept: uuid.UUID = field(default=uuid.UUID(int=0))
     _hedged: uuid.UUID = field(default=uuid.UUID(int=0))
+    _answering: Sequence[str] = ()
+    _avoided_until: float = 0.0
 
     def step(self, picture: ClusterPicture | None) -> None:
         """One pass, with what the poll before it saw; None: the cluster did not answer it."""
@@ -175,6 +181,7 @@ class Follower:
             return
         down = Cluster.objects.filter(state=ClusterState.DOWN).values_list("name", flat=True)
         around = Circumstances(answering, set(down), applied.observed, self.environment.failover, database_now())
+        self._answering = answering
         cases = _cases(jobs, around, self.environment)
         readings = self._read(cases)
         for case in cases:
@@ -215,11 +222,23 @@ class Follower:
 
     def _read_some(self, jobs: list[tuple[Job, Iterable[int]]]) -> dict[uuid.UUID, Reading]:
         # Runs beside others, on a thread of the pool: no database here.
-        try:
-            return read_controls(self.door, self.cluster, jobs)
-        except DoorError as problem:
-            log.info("control directories could not be read", owner=jobs[0][0].owner.username, error=str(problem))
-            return {}
+        return self._through_a_door(lambda cluster: read_controls(self.door, cluster, jobs), jobs[0][0]) or {}
+
+    def _through_a_door(self, act: Callable[[str], Found], job: Job) -> Found | None:
+        """Have something done in control directories: through this cluster, or another whose storage is in order.
+
+        None when nobody did it. A storage that hangs is asked again after a while only: each time takes long.
+        """
+        others = [name for name in self._answering if name != self.cluster]
+        own_is_avoided = time.monotonic() < self._avoided_until
+        for cluster in [*others, self.cluster] if own_is_avoided else [self.cluster, *others]:
+            try:
+                return act(cluster)
+            except DoorError as problem:
+                log.info("control directories", through=cluster, owner=job.owner.username, error=str(problem))
+                if cluster == self.cluster and others and not own_is_avoided:
+                    self._avoided_until = time.monotonic() + STORAGE_AVOIDED
+        return None
 
     def _judge(self, case: JobCase) -> None:
         """Judge a job that was read: adopt, judge, seal, judge again with what the seal found, write down."""
@@ -229,10 +248,8 @@ class Follower:
         self._ask_who_cancelled(case)
         wanted = case.seals_wanted()
         for why, numbers in wanted.items():
-            try:
-                case.sealed(seal(self.door, self.cluster, case.job, why, numbers))
-            except DoorError as problem:
-                log.info("claims could not be closed", job=str(case.job.pk), error=str(problem))
+            close = partial(seal, self.door, job=case.job, why=why, numbers=numbers)
+            case.sealed(self._through_a_door(close, case.job) or {})
         if wanted:
             case.judge()
         settle(case)

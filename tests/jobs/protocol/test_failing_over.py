@@ -286,3 +286,15 @@ def test_a_cancel_while_its_cluster_is_silent_is_final_only_once_nothing_can_sta
     assert world.claims(job)["claim.0.0"].startswith("closed:cancel:")
     come_back(world, here)
     assert world.clusters[here].cancelled
+
+
+def test_where_storage_hangs_jobs_are_followed_through_the_other_cluster(world: World, ada: Person) -> None:
+    job = world.submit(ada, cluster="cluster1")
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    world.storage_hangs_on = "cluster1"
+    run.finish()
+    world.poll()
+    assert state(job) == "COMPLETED"
+    assert world.claims(job)["claim.0.1"].startswith("closed:ended:")

@@ -174,6 +174,7 @@ class World:
     root: Path
     passed: timedelta = timedelta(0)
     storage_lost: bool = False
+    storage_hangs_on: str = ""
     owner_locked_out: bool = False
     runs: int = 0
 
@@ -197,6 +198,8 @@ class World:
 
     def run(self, user: str, cluster: str, script: str, args: Any = (), **_: Any) -> Answer:
         self.clusters[cluster]._reach()
+        if cluster == self.storage_hangs_on:
+            raise AnswerLost(f"{cluster} did not answer")
         if self.owner_locked_out:
             raise ClusterUnreachable("the account is disabled")
         if not self.storage_lost:
