@@ -133,53 +133,54 @@ def choose_cluster(among: Sequence[Candidate], submission: Submission) -> Candid
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """Where else a job could go: clusters that are up and did not refuse it.
+    """Where a job could go: clusters that are `up` and did not refuse it; of these, those with `ample` nodes.
 
-    `hedges` says, by cluster that has it waiting, why it should be placed on another one as well.
+    `obstacles` says, by cluster that has it waiting, what keeps it from starting there.
     """
 
     up: frozenset[str] = frozenset()
-    hedges: Mapping[str, str] = field(default_factory=dict)
+    ample: frozenset[str] = frozenset()
+    obstacles: Mapping[str, str] = field(default_factory=dict)
 
 
 def alternatives(
     job: Job, placements: Sequence[Placement], clusters: Sequence[Candidate], environment: Environment, now: datetime
 ) -> Alternatives:
-    """Where else a job could go. None for a named cluster, or one on whose scratch a path of it lies."""
+    """Where a job could go. Nowhere but there for a named cluster, or one on whose scratch a path of it lies."""
     refused = {placement.cluster for placement in placements if placement.state == PlacementState.REFUSED}
     try:
         submission = stored_submission(job.submission)
     except SubmissionInvalid:
         return Alternatives()
     up = [cluster for cluster in eligible(job, submission, clusters, environment, refused) if cluster.is_up]
-    ample = {cluster.name for cluster in up if not cluster.shortage(submission.queue)}
+    ample = frozenset(cluster.name for cluster in up if not cluster.shortage(submission.queue))
     waiting = {
         placement.cluster: placement
         for placement in placements
         if placement.state == PlacementState.SUBMITTED and placement.phase == Phase.WAITING
     }
-    hedges = {
-        cluster.name: reason
-        for cluster in clusters
-        if cluster.name in waiting and ample - {cluster.name}
-        if (reason := _reason_to_hedge(cluster, waiting[cluster.name], submission.queue, environment, now))
-    }
-    return Alternatives(frozenset(cluster.name for cluster in up), hedges)
+    obstacles = {}
+    for cluster in clusters:
+        if placement := waiting.get(cluster.name):
+            words = _shortage(cluster, submission.queue)
+            if not words and ample - {cluster.name}:
+                words = _long_wait(cluster, placement, submission.queue, environment, now)
+            if words:
+                obstacles[cluster.name] = words
+    return Alternatives(frozenset(cluster.name for cluster in up), ample, obstacles)
 
 
-def _reason_to_hedge(
-    cluster: Candidate, placement: Placement, queue: str, environment: Environment, now: datetime
-) -> str:
+def _shortage(cluster: Candidate, queue: str) -> str:
+    found, reason = cluster.queue_of(queue), cluster.shortage(queue)
+    return f"{cluster.name} cannot provide nodes for {found['name']} ({reason})" if found and reason else ""
+
+
+def _long_wait(cluster: Candidate, placement: Placement, queue: str, environment: Environment, now: datetime) -> str:
     found = cluster.queue_of(queue)
-    if found is None:
-        return ""
-    name = str(found["name"])
-    if shortage := cluster.shortage(queue):
-        return f"{cluster.name} cannot provide nodes for {name} ({shortage})"
-    if waits_by_wish(placement.scheduler_reason):
+    if found is None or waits_by_wish(placement.scheduler_reason):
         return ""
     try:
-        patience = environment.cluster(cluster.name).queue(name).hedge_after
+        patience = environment.cluster(cluster.name).queue(str(found["name"])).hedge_after
     except KeyError:  # a queue that only the scheduler knows
         return ""
     waited = (now - placement.created_at).total_seconds()

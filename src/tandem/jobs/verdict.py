@@ -206,14 +206,14 @@ def judge_unclaimed(
 
 def _waiting(live: Sequence[PlacementView], elsewhere: Alternatives) -> Verdict:
     """Some cluster has it. It goes to another one too where that is the better chance: the first claim wins."""
-    free = elsewhere.up - {placement.cluster for placement in live}
+    there = {placement.cluster for placement in live}
     if any(placement.answers for placement in live):
-        why = next((elsewhere.hedges[one.cluster] for one in live if one.cluster in elsewhere.hedges), "")
-        if why and free:
+        why = next((elsewhere.obstacles[name] for name in sorted(there) if name in elsewhere.obstacles), "")
+        if why and elsewhere.ample - there:
             return Verdict(JobState.PENDING, f"{why}; it goes to another cluster, too", place_attempt=0)
-        others = " and ".join(dict.fromkeys(one.cluster for one in live if one.cluster not in elsewhere.hedges))
+        others = " and ".join(sorted(there - elsewhere.obstacles.keys()))
         return Verdict(JobState.PENDING, f"{why}; {others} has it, too" if why and others else why)
-    if free and all(placement.is_down for placement in live):
+    if elsewhere.up - there and all(placement.is_down for placement in live):
         return Verdict(JobState.ACCEPTED, f"{live[-1].cluster} is down; it goes to another cluster", place_attempt=0)
     return Verdict(JobState.UNKNOWN, f"{live[-1].cluster} does not answer")
 

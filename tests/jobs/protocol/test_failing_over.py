@@ -165,6 +165,17 @@ def test_a_job_without_nodes_is_placed_on_the_other_cluster_too(world: World, ad
     assert len(clusters_of(job)) == 2
 
 
+def test_the_page_of_a_job_for_a_named_cluster_says_that_nodes_are_lacking(world: World, ada: Person) -> None:
+    job = world.submit(ada, cluster="cluster1")
+    world.dispatch()
+    lack_nodes("cluster1")
+    world.poll("cluster1")
+    world.dispatch()
+    assert state(job) == "PENDING"
+    assert job.reason == "cluster1 cannot provide nodes for compute (InsufficientInstanceCapacity)"
+    assert clusters_of(job) == ["cluster1"]
+
+
 def test_all_jobs_that_lack_nodes_are_placed_again_however_many_they_are(world: World, ada: Person) -> None:
     jobs = [world.submit(ada, cluster="any") for _ in range(50)]
     lack_nodes("cluster2")
