@@ -20,6 +20,9 @@ from tandem.jobs.models import Job
 JOBS_PER_CALL = 200
 SEALS_PER_CALL = 500
 DEADLINE = 10.0
+# A claim, a heartbeat and a result for each of some attempts; who puts more there than this puts rubbish there.
+FILES_PER_TASK = 20
+FILES_PER_JOB = 200
 
 _RUN = re.compile(r"run:([a-z0-9-]{1,40}):([0-9a-f-]{36}):([A-Za-z0-9_.\[\]-]{0,60}):([0-9a-f-]{8,60})")
 _CLOSED = re.compile(r"closed:([a-z-]{1,40}):([0-9a-f-]{8,60})")
@@ -112,7 +115,7 @@ def parse_result(text: str) -> Result | None:
     if not match:
         return None
     nonce, start, end, code, signal, words = match.groups()
-    lines = [line.strip() for line in words.split("\x1f")]
+    lines = ["".join(filter(str.isprintable, line)).strip() for line in words.split("\x1f")]
     return Result(
         nonce, int(start), int(end), int(code), "" if signal == "-" else signal, "\n".join(filter(None, lines))
     )
@@ -136,7 +139,7 @@ def read_controls(door: Door, cluster: str, jobs: Sequence[tuple[Job, Iterable[i
     by_path = {job.control_path: job for job, _ in jobs}
     args = [_root(jobs[0][0])]
     for job, known in jobs:
-        args += [job.control_path, ranges(known)]
+        args += [job.control_path, str(FILES_PER_TASK * job.task_count + FILES_PER_JOB), ranges(known)]
     answer = door.run(jobs[0][0].owner.username, cluster, _script("read_control.sh"), args, deadline=DEADLINE)
     if answer.status != 0:
         raise ClusterRefused(f"{cluster}: the spoolers' storage is not there")
@@ -151,18 +154,21 @@ def read_controls(door: Door, cluster: str, jobs: Sequence[tuple[Job, Iterable[i
         elif kind == "end" and job_id is not None:
             readings[job_id] = reading
         elif kind in ("claim", "hb", "result"):
-            _take_in(reading, kind, rest)
+            _take_in(reading, job_id, kind, rest)
     return readings
 
 
-def _take_in(reading: Reading, kind: str, rest: str) -> None:
+def _take_in(reading: Reading, job_id: uuid.UUID | None, kind: str, rest: str) -> None:
     task_text, _, rest = rest.partition("\t")
     number_text, _, text = rest.partition("\t")
     if len(task_text) > 9 or len(number_text) > 9:  # no wrapper counts that far
         return
     task, number = reading.setdefault(int(task_text), TaskReading()), int(number_text)
     if kind == "claim":
-        task.claims[number] = parse_claim(number, text)
+        claim = parse_claim(number, text)
+        if claim.placement and claim.placement.hex[:16] != (job_id or claim.placement).hex[:16]:
+            claim = Claim(number, text, why="malformed")  # another job's placement, or nobody's, never runs this one
+        task.claims[number] = claim
     elif kind == "hb":
         task.heartbeat = f"{number} {text}"[:120]
     elif result := parse_result(text):

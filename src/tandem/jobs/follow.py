@@ -15,8 +15,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol, TypeVar
@@ -33,9 +32,10 @@ from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs.cases import Circumstances, JobCase
 from tandem.jobs.clock import database_now
-from tandem.jobs.control import JOBS_PER_CALL, Door, Reading, read_controls, seal
+from tandem.jobs.control import Door, Reading, read_controls, seal
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
+from tandem.jobs.reading import ControlReader, Read, Wanted
 from tandem.jobs.routing import alternatives, candidates
 from tandem.jobs.settle import settle, show_silence, show_unread, show_waiting
 from tandem.jobs.submission import ANY_CLUSTER
@@ -51,7 +51,6 @@ HEDGES = 200
 ASK_FOR = timedelta(minutes=5)
 ASK_SILENT_FOR = timedelta(hours=1)
 SLOW_SWEEP_EVERY = 15
-READERS = 4
 STORAGE_AVOIDED = 30.0  # seconds
 Found = TypeVar("Found")
 
@@ -83,6 +82,10 @@ class Follower:
     _hedged: uuid.UUID = field(default=uuid.UUID(int=0))
     _answering: Sequence[str] = ()
     _avoided_until: float = 0.0
+    _reader: ControlReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = ControlReader(self._read_some, self.cluster)
 
     def step(self, picture: ClusterPicture | None) -> None:
         """One pass, with what the poll before it saw; None: the cluster did not answer it."""
@@ -183,7 +186,7 @@ class Follower:
         around = Circumstances(answering, set(down), applied.observed, self.environment.failover, database_now())
         self._answering = answering
         cases = _cases(jobs, around, self.environment)
-        readings = self._read(cases)
+        readings = self._reader.read(cases, around.looked_at)
         for case in cases:
             try:
                 self._follow_one(case, readings.get(case.job.pk))
@@ -196,31 +199,15 @@ class Follower:
             except Exception:  # one job that cannot be judged must not keep all others from being
                 log.exception("a job could not be followed", job=str(case.job.pk))
 
-    def _follow_one(self, case: JobCase, reading: Reading | None) -> None:
-        if reading is not None:
-            case.reading = reading
+    def _follow_one(self, case: JobCase, found: Read | None) -> None:
+        if found is not None:
+            case.reading, case.around = found.reading, replace(case.around, looked_at=found.looked_at)
             self._judge(case)
         else:
             show_unread(case)
         carry_out_wishes(case, self.scheduler_of)
 
-    def _read(self, cases: Sequence[JobCase]) -> dict[uuid.UUID, Reading]:
-        """Control directories by job, a round trip for each owner and so many jobs, a few owners at a time."""
-        by_owner: dict[int, list[JobCase]] = defaultdict(list)
-        for case in cases:
-            by_owner[case.job.owner_id].append(case)
-        calls = [
-            [(case.job, () if case.job.is_final else _known(case)) for case in group[start : start + JOBS_PER_CALL]]
-            for group in by_owner.values()
-            for start in range(0, len(group), JOBS_PER_CALL)
-        ]
-        readings: dict[uuid.UUID, Reading] = {}
-        with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix=f"read-{self.cluster}") as pool:
-            for found in pool.map(self._read_some, calls):
-                readings |= found
-        return readings
-
-    def _read_some(self, jobs: list[tuple[Job, Iterable[int]]]) -> dict[uuid.UUID, Reading]:
+    def _read_some(self, jobs: Wanted) -> dict[uuid.UUID, Reading]:
         # Runs beside others, on a thread of the pool: no database here.
         return self._through_a_door(lambda cluster: read_controls(self.door, cluster, jobs), jobs[0][0]) or {}
 
@@ -293,10 +280,6 @@ def _are_people(uids: Collection[int], job: Job) -> bool:
 
 def _answering() -> list[str]:
     return list(Cluster.objects.filter(state__in=ANSWERING).order_by("name").values_list("name", flat=True))
-
-
-def _known(case: JobCase) -> list[int]:
-    return [index for index, task in case.tasks.items() if task.state in FINAL_STATES]
 
 
 def _cases(jobs: Sequence[Job], around: Circumstances, environment: Environment) -> list[JobCase]:

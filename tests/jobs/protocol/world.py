@@ -177,6 +177,7 @@ class World:
     storage_hangs_on: str = ""
     owner_locked_out: bool = False
     runs: int = 0
+    started: dict[uuid.UUID, "Run"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clusters = {name: FakeCluster(name, self) for name in ("cluster1", "cluster2")}
@@ -281,7 +282,12 @@ class World:
         run = Run(self, job, fake, number, attempt, f"{self.runs:08x}-0000", placement)
         run.path("claim").symlink_to(f"run:{name}:{placement}:{number}:{run.nonce}")
         run.beat()
+        self.started[job.pk] = run
         return run
+
+    def start_of(self, job: Job) -> "Run":
+        """The job's newest run."""
+        return self.started[job.pk]
 
     def claims(self, job: Job) -> dict[str, str]:
         directory = self.real(job.control_path)

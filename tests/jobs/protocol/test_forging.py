@@ -1,0 +1,178 @@
+"""What an owner puts into the control directory of a job harms that job at most: others', and the worker, go on."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from tests.jobs.protocol.world import World, state, wait_out
+
+from tandem.accounts.models import Person
+from tandem.jobs import control, reading
+from tandem.jobs.models import Job, Placement, new_placement_id
+
+pytestmark = pytest.mark.django_db
+Forge = Callable[[Path], object]
+
+
+@pytest.fixture
+def eve(person: Callable[..., Person]) -> Person:
+    return person("eve")
+
+
+def run(world: World, *jobs: Job) -> None:
+    """Each has claimed, and is seen running."""
+    world.dispatch()
+    for job in jobs:
+        world.start(job)
+    world.poll()
+    for job in jobs:
+        assert state(job) == "RUNNING"
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+FORGERIES: dict[str, Forge] = {
+    "a pipe as result": lambda here: os.mkfifo(here / "result.0.0"),
+    "a pipe as heartbeat": lambda here: ((here / "hb.0.0").unlink(), os.mkfifo(here / "hb.0.0")),
+    "a pipe as the next claim": lambda here: os.mkfifo(here / "claim.0.1"),
+    "a directory as result": lambda here: (here / "result.0.0").mkdir(),
+    "a result without end": lambda here: huge(here / "result.0.0"),
+    "a heartbeat without end": lambda here: huge(here / "hb.0.0"),
+    "a result that leads elsewhere": lambda here: (here / "result.0.0").symlink_to("/dev/zero"),
+    "a heartbeat that leads elsewhere": lambda here: (here / "hb.0.9").symlink_to("/dev/zero"),
+    "a result that cannot be read": lambda here: (here / "result.0.0").touch(0o000),
+    "a result in no words of ours": lambda here: (here / "result.0.0").write_bytes(b"\xff\xfe\0 1 2 3\n" * 50),
+    "a result of nobody": lambda here: (here / "result.0.0").write_text(f"1 {'a' * 20} 1 2 0 -\t\n"),
+    "a name of two lines": lambda here: (here / "result.0.0\nend").touch(),
+    "a number without end": lambda here: (here / f"claim.0.{'9' * 200}").symlink_to("run:x"),
+    "a task that is not there": lambda here: (here / "claim.777777.0").symlink_to(
+        f"run:cluster1:{uuid.uuid4()}:1:{'a' * 20}"
+    ),
+    "a thousand claims": lambda here: [(here / f"claim.0.{n}").symlink_to("run:x") for n in range(1, 1000)],
+}
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forgery_harms_the_job_of_whom_it_is_at_most(
+    what: str, world: World, eve: Person, ada: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    forged, of_ada = world.submit(eve), world.submit(ada)
+    run(world, forged, of_ada)
+    FORGERIES[what](world.real(forged.control_path))
+    began = time.monotonic()
+    for _ in range(3):
+        world.poll()
+    # Not a measure: a reader that waits for a pipe, or reads without end, is ended much later.
+    assert time.monotonic() - began < control.DEADLINE
+    world.start_of(of_ada).finish(0)
+    world.poll_until(of_ada, "COMPLETED")
+    assert not [record for record in caplog.records if record.exc_info]
+    assert set(Placement.objects.values_list("job", flat=True)) == {forged.pk, of_ada.pk}
+
+
+@pytest.mark.parametrize("kind", ["result", "hb"])
+def test_what_is_no_result_does_not_keep_the_schedulers_word_from_counting(
+    kind: str, world: World, eve: Person
+) -> None:
+    job = world.submit(eve)
+    run(world, job)
+    path = world.real(job.control_path) / f"{kind}.0.0"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    world.start_of(job).end(0)
+    wait_out(world, 31)
+    assert state(job) == "COMPLETED"
+
+
+def test_another_jobs_placement_in_a_claim_changes_nothing_of_that_job(world: World, eve: Person, ada: Person) -> None:
+    forged, of_ada = world.submit(eve), world.submit(ada)
+    run(world, of_ada)
+    theirs = world.placement(of_ada)
+    here = world.real(forged.control_path)
+    here.mkdir(parents=True, exist_ok=True)
+    (here / "claim.0.0").symlink_to(f"run:cluster1:{theirs.pk}:1:{'a' * 20}")
+    world.dispatch()
+    for _ in range(3):
+        world.poll()
+    theirs.refresh_from_db()
+    assert theirs.job == of_ada
+    assert state(of_ada) == "RUNNING"
+    assert state(forged) == "FAILED"
+    assert "closed by somebody else" in forged.reason
+
+
+def test_forged_claims_of_a_jobs_own_make_a_few_rows_at_a_time(world: World, eve: Person) -> None:
+    job = world.submit(eve, array="0-199")
+    here = world.real(job.control_path)
+    here.mkdir(parents=True, exist_ok=True)
+    for index in range(200):
+        (here / f"claim.{index}.0").symlink_to(f"run:cluster1:{new_placement_id(job.pk)}:1:{'a' * 20}")
+    world.dispatch()
+    world.poll()
+    assert job.placements.count() <= 60
+
+
+def test_more_files_than_there_can_be_are_not_carried_home(world: World, eve: Person) -> None:
+    job = world.submit(eve)
+    run(world, job)
+    here = world.real(job.control_path)
+    for number in range(1, 1000):
+        (here / f"claim.0.{number}").symlink_to(f"closed:x:{'a' * 20}")
+    answers = []
+    asked = world.run
+
+    def listening(*args: object, **options: object) -> object:
+        answers.append(asked(*args, **options))  # type: ignore[arg-type]
+        return answers[-1]
+
+    world.run = listening  # type: ignore[method-assign, assignment]
+    world.poll()
+    assert answers
+    assert max(len(answer.stdout) for answer in answers) < 1000
+    assert state(job) == "RUNNING", "nothing is said of it"
+
+
+def test_last_words_have_nothing_that_a_terminal_would_do(world: World, eve: Person) -> None:
+    job = world.submit(eve)
+    run(world, job)
+    world.start_of(job).finish(1, words="\x1b]0;owned\x07\u202egood\x9b31m\x1fsecond")
+    world.poll_until(job, "FAILED")
+    assert job.reason == "exit code 1: ]0;ownedgood31m\nsecond"
+
+
+def test_who_is_slow_to_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, ada: Person, eve: Person) -> None:
+    """As with a login shell that sleeps: the others' jobs are read all the same, and his in a later pass."""
+    monkeypatch.setattr(reading, "PATIENCE", 0.2)
+    gate, asked = threading.Event(), []
+
+    def look(wanted: reading.Wanted) -> dict[uuid.UUID, control.Reading]:
+        owner = wanted[0][0].owner.username
+        asked.append(owner)
+        if owner == "eve":
+            gate.wait(30)
+        return {job.pk: {} for job, _ in wanted}
+
+    cases = [_Case(Job(owner=owner)) for owner in (ada, eve)]
+    of_ada, of_eve = (case.job.pk for case in cases)
+    reader, first, second = reading.ControlReader(look, "cluster1"), timezone.now(), timezone.now()
+    assert set(reader.read(cases, first)) == {of_ada}  # type: ignore[arg-type]
+    assert set(reader.read(cases, first)) == {of_ada}  # type: ignore[arg-type]
+    assert asked.count("eve") == 1, "one look at a time"
+    gate.set()
+    reader._looks[eve.pk].answer.result(30)
+    found = reader.read(cases, second)  # type: ignore[arg-type]
+    assert found[of_eve].looked_at == first, "it is as old as its beginning"
+
+
+class _Case:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.tasks: dict[int, object] = {}
