@@ -8,6 +8,7 @@ It is the only one that changes accounts, and it believes the file only as far a
 import json
 import logging
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -70,24 +71,47 @@ def _personal(directory: Path, person: Account) -> None:
 def make_operators(people: list[Account], done: set[str]) -> set[str]:
     """Administrators may cancel others' jobs because Slurm says so. Returns who is an operator now."""
     wanted = {person.name for person in people if person.administrator and person.enabled}
+    clusters = list(json.loads(ZONE_FACTS.read_bytes())["clusters"])
     for name in sorted(wanted - done):
         # Both, for it may be there already. The first fails until slurmdbd knows a cluster.
-        added = _sacctmgr("add", "user", name, "account=root", "adminlevel=operator")
-        if added and _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=operator"):
+        _sacctmgr(clusters[0], "add", "user", name, "account=root", "adminlevel=operator")
+        _set_level(clusters[0], name, "operator")
+        heard = {_is_operator(cluster, name) for cluster in clusters}
+        if heard == {True}:
             done = done | {name}
+        elif False in heard:
+            # slurmdbd tells a slurmctld of changes only, and only one that is connected: so let there be another.
+            _set_level(clusters[0], name, "none")
     for name in sorted(done - wanted):
-        if _sacctmgr("modify", "user", "where", f"name={name}", "set", "adminlevel=none"):
+        if _set_level(clusters[0], name, "none"):
             done = done - {name}
     return done
 
 
-def _sacctmgr(*arguments: str) -> bool:
-    clusters = json.loads(ZONE_FACTS.read_bytes())["clusters"]
-    environment = {"PATH": "/usr/bin:/bin", "SLURM_CONF": f"/etc/tandem/slurm/{next(iter(clusters))}/slurm.conf"}
-    command = ["sacctmgr", "--immediate", "--quiet", *arguments]
+def _set_level(cluster: str, name: str, level: str) -> bool:
+    return _sacctmgr(cluster, "modify", "user", "where", f"name={name}", "set", f"adminlevel={level}")
+
+
+def _is_operator(cluster: str, name: str) -> bool | None:
+    """Whether the cluster's slurmctld takes somebody for an operator, as the database does; None: it does not say."""
+    said = _slurm(cluster, "scontrol", "-o", "show", "assoc_mgr", f"users={name}", "flags=users")
+    if said is None or said.returncode:
+        return None
+    return re.search(rf"UserName={name}\(.*AdminLevel=Operator", said.stdout) is not None
+
+
+def _slurm(cluster: str, *command: str) -> subprocess.CompletedProcess[str] | None:
+    environment = {"PATH": "/usr/bin:/bin", "SLURM_CONF": f"/etc/tandem/slurm/{cluster}/slurm.conf"}
     try:
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
     except subprocess.TimeoutExpired:
+        return None
+
+
+def _sacctmgr(cluster: str, *arguments: str) -> bool:
+    command = ["sacctmgr", "--immediate", "--quiet", *arguments]
+    finished = _slurm(cluster, *command)
+    if finished is None:
         return False
     nothing_new = "Nothing" in finished.stdout + finished.stderr
     if finished.returncode and not nothing_new:
@@ -124,7 +148,7 @@ def main() -> None:
         if time.monotonic() >= next_try:
             before = operators
             operators = make_operators(people, operators)
-            next_try = time.monotonic() + (1 if operators == before else 0)
+            next_try = time.monotonic() + (2 if operators == before else 0)
         time.sleep(0.3)
 
 
