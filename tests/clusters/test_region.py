@@ -16,6 +16,7 @@ HEAD = """
 import json, sys, time, uuid
 from datetime import UTC, datetime, timedelta
 from tandem.clusters.door import *
+from tandem.clusters.request import BatchJob, Request
 from tandem.clusters.scheduler import Phase, get_scheduler
 
 slurm = get_scheduler("cluster1")
@@ -23,8 +24,12 @@ slurm = get_scheduler("cluster1")
 def submit(script, *options, user="alice", files=None):
     placement = uuid.uuid4()
     home = f"/efs/spoolers/{user}"
-    slurm.submit(user, placement, "#!/bin/sh\\n" + script, spooler=f"{home}/{placement}",
-                 control=f"{home}/.tandem/{placement}", options=["--output=output", *options], files=files)
+    request = Request("job", 1, f"{home}/{placement}", "output", "error",
+                      restartable="--requeue" in options, extra=options)
+    outcome = slurm.submit(user, [BatchJob(placement, "#!/bin/sh\\n" + script, request, f"{home}/.tandem/{placement}",
+                                           files or {})])[0]
+    if isinstance(outcome, DoorError):
+        raise outcome
     return placement
 
 def wait(what):

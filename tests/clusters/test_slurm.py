@@ -3,12 +3,16 @@
 import hashlib
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.clusters.hosts import Host
 
-from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, SubmissionRefused
-from tandem.clusters.slurm import IN_DOUBT, OUT_OF_ORDER, Slurm, without_values
+from tandem.clusters import slurm_submit
+from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, DoorError, SubmissionRefused
+from tandem.clusters.request import BatchJob, Request
+from tandem.clusters.slurm import Slurm
+from tandem.clusters.slurm_words import IN_DOUBT, OUT_OF_ORDER, without_values
 
 SBATCH = """#!/bin/sh
 env >/home/zed/environment
@@ -26,10 +30,19 @@ def slurm(host: Host, door: Door) -> Iterator[Slurm]:
     host.inside("sh", "-c", "rm -rf /opt/slurm/bin/*")
 
 
-def submit(slurm: Slurm, script: str = "#!/bin/sh\ntrue\n", **more: object) -> tuple[str, uuid.UUID]:
+def batch_job(script: str = "#!/bin/sh\ntrue\n", files: dict[str, bytes] | None = None, **asked: Any) -> BatchJob:
     placement = uuid.uuid4()
-    places = {"spooler": f"/efs/spoolers/zed/{placement}", "control": f"/efs/spoolers/zed/.tandem/{placement}"}
-    return slurm.submit("zed", placement, script, **(places | more)), placement  # type: ignore[arg-type]
+    directory, control = f"/efs/spoolers/zed/{placement}", f"/efs/spoolers/zed/.tandem/{placement}"
+    request = Request(**{"name": "x", "processors": 1, "directory": directory, "output": "o", "error": "e", **asked})
+    return BatchJob(placement, script, request, control, files or {})
+
+
+def submit(slurm: Slurm, script: str = "#!/bin/sh\ntrue\n", **more: Any) -> str:
+    """Slurm's id, or the failure, raised."""
+    (outcome,) = slurm.submit("zed", [batch_job(script, **more)])
+    if isinstance(outcome, DoorError):
+        raise outcome
+    return outcome
 
 
 def failing(host: Host, words: str, status: int = 1) -> None:
@@ -39,39 +52,98 @@ def failing(host: Host, words: str, status: int = 1) -> None:
 def test_one_round_trip_makes_the_places_and_submits_in_a_clean_environment(host: Host, slurm: Slurm) -> None:
     host.program("sbatch", SBATCH)
     script = "#!/bin/sh\necho 'it''s'\n\n\n"
-    found, placement = submit(slurm, options=["--job-name=a b\n$(id)"], script=script)
-    assert found == "4711"
-    spooler, control = f"/efs/spoolers/zed/{placement}", f"/efs/spoolers/zed/.tandem/{placement}"
-    assert host.inside("stat", "-c", "%a %U", spooler, control) == "700 zed\n700 zed\n"
+    job = batch_job(script, name="a b\n$(id)")
+    assert slurm.submit("zed", [job]) == ["4711"]
+    spooler = job.request.directory
+    assert host.inside("stat", "-c", "%a %U", spooler, job.control) == "700 zed\n700 zed\n"
     assert host.inside("cat", "/home/zed/script") == script
     assert host.inside("cat", "/home/zed/directory") == f"{spooler}\n"
     arguments = host.inside("cat", "/home/zed/arguments")
     assert arguments.startswith("--job-name=a b\n$(id)\n")
-    assert f"--wckey={placement}\n--comment={placement}\n" in arguments
+    assert f"--wckey={job.placement}\n--comment={job.placement}\n" in arguments
     names = {line.partition("=")[0] for line in host.inside("cat", "/home/zed/environment").splitlines()}
     assert names - {"_", "PWD", "OLDPWD", "SHLVL"} == {"HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG"}
+
+
+# Each submission's own script says what becomes of it.
+TELLING = """#!/bin/sh
+what=$(cat)
+echo "$what" >>/home/zed/begun
+case $what in
+yes*) echo "${what#yes}" ;;
+no) echo 'sbatch: error: not today' >&2; exit 1 ;;
+hang) exit 124 ;; # as `timeout` leaves it
+die) pkill -9 -u zed -x sh ;;
+break) pkill -9 -u zed sshd ;;
+esac
+"""
+
+
+def begun(host: Host) -> list[str]:
+    """What sbatch was called with since the last time."""
+    return host.inside("sh", "-c", "cat /home/zed/begun; rm -f /home/zed/begun").split()
+
+
+def test_several_go_in_one_round_trip_and_each_has_an_outcome_of_its_own(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", TELLING)
+    jobs = [batch_job("yes1"), batch_job("no"), batch_job("hang"), batch_job("yes2", directory="/proc/nothing")]
+    outcomes = slurm.submit("zed", [*jobs, batch_job("yes3")])
+    assert outcomes[0] == "1"
+    assert [type(outcome) for outcome in outcomes[1:4]] == [SubmissionRefused, AnswerLost, ClusterRefused]
+    assert str(outcomes[1]) == "not today"
+    assert outcomes[4] == "3"
+    assert begun(host) == ["yes1", "no", "hang", "yes3"]
+
+
+def test_when_it_ends_half_way_what_was_answered_stands_and_the_rest_is_in_doubt(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", TELLING)
+    outcomes = slurm.submit("zed", [batch_job("yes7"), batch_job("die"), batch_job("yes8")])
+    assert outcomes[0] == "7"
+    assert [type(outcome) for outcome in outcomes[1:]] == [AnswerLost, AnswerLost]
+    assert begun(host) == ["yes7", "die"]
+
+
+def test_what_a_broken_connection_leaves_unanswered_is_in_doubt(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", TELLING)
+    outcomes = slurm.submit("zed", [batch_job("break"), batch_job("yes8")])
+    assert [type(outcome) for outcome in outcomes] == [AnswerLost, AnswerLost]
+    assert begun(host)[0] == "break"
+
+
+def test_without_a_connection_none_was_sent(own_host: Host, own_door: Door) -> None:
+    own_host.stop()
+    outcomes = Slurm(own_door, "cluster1").submit("zed", [batch_job("yes1"), batch_job("yes2")])
+    assert [type(outcome) for outcome in outcomes] == [ClusterUnreachable, ClusterUnreachable]
+
+
+def test_none_is_begun_once_slurm_takes_too_long(host: Host, slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm_submit, "COMMAND_TIME", 1)
+    host.program("sbatch", "#!/bin/sh\necho x >>/home/zed/begun; sleep 1.1; echo 5\n")
+    outcomes = slurm.submit("zed", [batch_job(), batch_job(), batch_job()])
+    assert outcomes[0] == "5"
+    assert [type(outcome) for outcome in outcomes[1:]] == [ClusterUnreachable, ClusterUnreachable]
+    assert begun(host) == ["x"]
+
+
+def test_what_cannot_be_put_in_place_is_no_other_submissions_text(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", TELLING)
+    forged = b"\n".join([b"=/efs/spoolers/zed", b"=/efs/spoolers/zed", b"=4", b"=0", b"yes6"])
+    outcomes = slurm.submit("zed", [batch_job("yes1", {"f": forged}, directory="/proc/nothing"), batch_job("yes2")])
+    assert [type(outcome) for outcome in outcomes] == [ClusterRefused, ClusterRefused]
+    host.inside("sh", "-c", "! test -e /home/zed/begun")
 
 
 def test_input_files_arrive_whole_and_never_replace_what_is_there(host: Host, slurm: Slurm) -> None:
     host.program("sbatch", SBATCH)
     content = bytes(range(256)) * 20_000
-    placement = uuid.uuid4()
+    spooler = f"/efs/spoolers/zed/{uuid.uuid4()}"
     files = {"in put\n.dat": content, ".hidden": b"", "..odd": b"1", "-f": b"2"}
     for again in (b"", b"changed"):
-        slurm.submit(
-            "zed",
-            placement,
-            "#!/bin/sh\n",
-            spooler=f"/efs/spoolers/zed/{placement}",
-            control="/efs/spoolers/zed/.tandem/x",
-            files={name: data + again for name, data in files.items()},
-        )
+        submit(slurm, directory=spooler, files={name: data + again for name, data in files.items()})
     for name, data in files.items():
-        sums = host.inside(
-            "sh", "-c", 'sha256sum <"$1"; stat -c %a -- "$1"', "sh", f"/efs/spoolers/zed/{placement}/{name}"
-        )
+        sums = host.inside("sh", "-c", 'sha256sum <"$1"; stat -c %a -- "$1"', "sh", f"{spooler}/{name}")
         assert sums.split() == [hashlib.sha256(data).hexdigest(), "-", "600"]
-    left = host.inside("ls", "-A", f"/efs/spoolers/zed/{placement}")
+    left = host.inside("ls", "-A", spooler)
     assert ".incoming" not in left
 
 
@@ -123,7 +195,7 @@ def test_slurms_own_words_count_even_if_a_person_uses_them_too() -> None:
 def test_a_queue_with_a_misleading_name_is_refused_and_not_asked_for_again(host: Host, slurm: Slurm) -> None:
     failing(host, "invalid partition specified: standby")
     with pytest.raises(SubmissionRefused):
-        submit(slurm, options=["--partition=standby"])
+        submit(slurm, queue="standby")
 
 
 def test_a_refusal_is_in_slurms_own_words_without_its_commands_name(host: Host, slurm: Slurm) -> None:
@@ -156,7 +228,7 @@ def test_storage_that_refuses_is_not_the_schedulers_no_and_nothing_is_submitted(
     host.program("sbatch", SBATCH)
     host.inside("rm", "-f", "/home/zed/script")
     with pytest.raises(ClusterRefused, match="spooler could not be made") as caught:
-        submit(slurm, spooler="/proc/nothing")
+        submit(slurm, directory="/proc/nothing")
     assert not isinstance(caught.value, SubmissionRefused)
     assert "script" not in host.inside("ls", "/home/zed").split()
 
@@ -168,7 +240,7 @@ def test_a_full_disk_submits_nothing(host: Host, slurm: Slurm) -> None:
     )
     try:
         with pytest.raises(ClusterRefused, match="No space left"):
-            submit(slurm, spooler="/mnt/small/job", files={"big": b"x" * 1_000_000})
+            submit(slurm, directory="/mnt/small/job", files={"big": b"x" * 1_000_000})
         assert "script" not in host.inside("ls", "/home/zed").split()
         assert host.inside("ls", "-A", "/mnt/small/job") == ""
     finally:

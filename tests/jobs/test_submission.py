@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.jobs.protocol.world import ENVIRONMENT
 
-from tandem.clusters.request import Request, sbatch_options
+from tandem.clusters.request import Request
+from tandem.clusters.slurm_submit import sbatch_options
 from tandem.jobs.submission import Submission, SubmissionInvalid, array_indices, check_submission, stored_submission
 
 

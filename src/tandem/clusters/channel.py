@@ -99,6 +99,10 @@ class Channel(asyncssh.SSHClientSession[bytes]):
             self._paused = False
             self._channel.resume_reading()
 
+    def lost(self, why: str) -> AnswerLost:
+        """The answer will not come any more; with what has come of it."""
+        return AnswerLost(why, self.output.content(), self.errors.content())
+
     async def changed(self) -> None:
         """Wait until something has come since the last call."""
         await self._changed.wait()
@@ -149,12 +153,12 @@ async def finish(channel: asyncssh.SSHClientChannel[bytes], session: Channel, co
             if session.closed and session.output.status is not None:
                 break  # standard error was cut off after the answer: the answer stands
             if session.closed:
-                raise AnswerLost(f"the connection ended before the answer did: {session.broken or 'no reason given'}")
+                raise session.lost(f"the connection ended before the answer did: {session.broken or 'no reason given'}")
             if session.output.size > ANSWER_LIMIT or session.errors.size > ANSWER_LIMIT:
                 raise AnswerLost("the answer is too large")
             await session.changed()
     except (asyncssh.Error, OSError) as problem:
-        raise AnswerLost(f"the connection broke: {problem}") from problem
+        raise session.lost(f"the connection broke: {problem}") from problem
     finally:
         channel.abort()
     return Answer(session.output.content(), session.errors.content(), session.output.status)

@@ -77,7 +77,7 @@ class Door:
         """Run a sh script as `user` and wait for its answer; a status other than 0 is an answer too.
 
         `args` become "$@", whatever bytes they are made of. The script's standard input stands at the first of
-        `$DATA_SIZE` bytes of `data`; having read them, `data_is_complete` tells whether all of them arrived.
+        `$DATA_SIZE` bytes of `data`, of which fewer arrive if the connection breaks: an end that matters is marked.
         Raises one of the exceptions of errors.py; before `deadline` seconds are over in any case.
         """
         return self._wait(self._run(user, cluster, script, args, data, deadline, lane))
@@ -200,11 +200,11 @@ class Door:
         except TimeoutError as problem:
             # Whether the cluster or only the command hangs, nobody can tell from here. The next one starts afresh.
             self._connections.retire(user, cluster, connection)
-            raise AnswerLost(f"{cluster} did not answer within {deadline:g} s") from problem
+            raise session.lost(f"{cluster} did not answer within {deadline:g} s") from problem
         except NotStarted as problem:
             raise ClusterUnreachable(f"{cluster}: {problem}") from problem
         except AnswerLost as problem:
-            raise AnswerLost(f"{cluster}: {problem}") from problem
+            raise AnswerLost(f"{cluster}: {problem}", problem.stdout, problem.stderr) from problem
         finally:
             self._leave(connection, lane)
 

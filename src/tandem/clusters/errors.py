@@ -30,4 +30,12 @@ class ClusterUnreachable(DoorError):
 
 
 class AnswerLost(DoorError):
-    """The command was sent and its answer did not come: it may have run, or run later."""
+    """The command was sent and its answer did not come: it may have run, or run later.
+
+    What did come of its output is in `stdout` and `stderr`, for commands that answer piece by piece.
+    """
+
+    def __init__(self, text: str, stdout: bytes = b"", stderr: bytes = b"") -> None:
+        super().__init__(text)
+        self.stdout = stdout
+        self.stderr = stderr

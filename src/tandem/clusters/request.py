@@ -1,8 +1,12 @@
-"""What a job asks of a scheduler, and how Slurm is told so."""
+"""What a job asks of a scheduler, what is handed over for it, and what comes of that."""
 
 import re
 import shlex
-from dataclasses import dataclass
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tandem.clusters.errors import DoorError
 
 ONE_NODE = "--nodes=1"
 
@@ -31,33 +35,22 @@ class Request:
     extra: tuple[str, ...] = ()
 
 
-def sbatch_options(request: Request) -> list[str]:
-    """The request as options of sbatch.
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """What goes to a scheduler for one placement: a batch script and what it asks for.
 
-    Output is appended to, never truncated: a job may be handed over twice, and the one that loses must not wipe what
-    the winner wrote. Slurm starts a job a second time by itself only where its owner said that it may.
+    The request's directory and `control` are made where they are missing; `files` are put into the former.
     """
-    given: dict[str, object | None] = {
-        "job-name": request.name,
-        "ntasks": request.processors,
-        "nodes": None if request.restartable else request.nodes,
-        "mem": request.memory,
-        "time": request.time_limit,
-        "array": request.array,
-        "partition": request.queue,
-        "nodelist": request.hosts,
-        "account": request.account,
-    }
-    own = [f"--{option}={value}" for option, value in given.items() if value]
-    fixed = [
-        f"--chdir={request.directory}",
-        f"--output={request.directory}/{request.output.replace('*', '%a')}",
-        f"--error={request.directory}/{request.error.replace('*', '%a')}",
-        "--open-mode=append",
-        # Last, so that nothing said before counts: only a run on one node ends itself for sure when it is cut off.
-        *(["--requeue", ONE_NODE] if request.restartable else ["--no-requeue"]),
-    ]
-    return [*own, *request.extra, *fixed]
+
+    placement: uuid.UUID
+    script: str
+    request: Request
+    control: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+# What came of handing one over: the scheduler's id, or why there is none; errors.py says what each may mean.
+Outcome = str | DoorError
 
 
 # Options in a script's head that are fields of a submission: sbatch's two spellings of each.

@@ -1,4 +1,4 @@
-"""Slurm's verbs: each with its command line, the reading of its output, and what its failures mean.
+"""Slurm's verbs: each with its command line and the reading of its output. What failures mean is in slurm_words.py.
 
 A placement is known by (user, wckey): Slurm forgets jobs that it acknowledged when it is killed, and hands their ids
 out again. Every command runs with a clean environment, and under a deadline of its own that is shorter than the
@@ -14,61 +14,18 @@ from datetime import UTC, datetime, timedelta
 from tandem.clusters import slurm_output as output
 from tandem.clusters.channel import new_nonce
 from tandem.clusters.door import Answer, Door
-from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, SubmissionRefused
+from tandem.clusters.errors import ClusterRefused, ClusterUnreachable
+from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
+from tandem.clusters.slurm_submit import submit
+from tandem.clusters.slurm_words import CLEAN, COMMAND_TIME, check, read_sections, words_of
 
-# Seconds for one command of Slurm. More than its usual MessageTimeout of 10: at its end sbatch says whether slurmctld
-# could not be reached, and nothing was sent, or took the job and did not answer.
-COMMAND_TIME = 12
 LIST_TIME = 6  # for one that only reads
 DEADLINE = COMMAND_TIME + 7.0
 WATCH_TIME = 30.0
 
-# Nothing of SLURM_* or SBATCH_* that a login script may have set; what is set here is what jobs start with.
-_CLEAN = f"""
-slurm() {{
-	timeout -k 1 {COMMAND_TIME} env -i HOME="$HOME" USER="$USER" LOGNAME="$LOGNAME" SHELL="$SHELL" \\
-		PATH="$PATH" LANG=C.UTF-8 "$@"
-}}
-"""
-
-STORAGE_FAILED, CUT_SHORT = 65, 66
-TIMED_OUT = {124, 137}  # as `timeout` says it
-
-# Files are put in place only when everything has arrived, and never over an existing one: another placement of the same
-# job may be running, and its person may have changed them.
-SUBMIT = (
-    _CLEAN
-    + """
-spooler=$1 control=$2 size=$3 files=$4
-shift 4
-mask=$(umask)
-umask 077
-mkdir -p -- "$spooler" "$control" && cd -- "$spooler" || exit 65
-if [ "$files" -gt 0 ]; then
-	incoming=$(mktemp -d ./.incoming.XXXXXX) || exit 65
-	trap 'rm -rf -- "$incoming"' EXIT
-	while [ "$files" -gt 0 ]; do
-		head -c "$2" >"$incoming/$1" || exit 65
-		shift 2
-		files=$((files - 1))
-	done
-fi
-script=$(head -c "$size" && printf .)
-data_is_complete || exit 66
-if [ -n "${incoming-}" ]; then
-	for file in "$incoming"/* "$incoming"/.[!.]* "$incoming"/..?*; do
-		[ ! -e "$file" ] || mv -n -- "$file" . || exit 65
-	done
-fi
-# Slurm hands the umask on to the job: what that writes elsewhere is as open as its person has it.
-umask "$mask"
-printf %s "${script%.}" | slurm sbatch "$@"
-"""
-)
-
-CANCEL = _CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
-CONTROL = _CLEAN + 'slurm scontrol "$@"'
+CANCEL = CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
+CONTROL = CLEAN + 'slurm scontrol "$@"'
 
 LOOK_UP = f"""
 TZ=UTC0
@@ -87,26 +44,6 @@ export TZ
 timeout {LIST_TIME} sacct -n -X -D -p -u "$1" -j "$2" -o WCKey,State
 """
 
-# slurm_strerror's words, looked for in this order. Not contacted: nothing was sent.
-NOT_CONTACTED = re.compile(r"Unable to contact slurm controller \(connect failure\)")
-# The request could not be signed, so nothing was sent either; it is not slurmctld that is silent.
-NOT_SIGNED = re.compile(r"Munge encode failed|auth_g_create")
-# Sent, or perhaps sent: slurmctld may have taken the job, or take it when it goes on.
-IN_DOUBT = re.compile(
-    r"timed out|Zero Bytes|(send|receive|shutdown|connection) failure|standby|Unexpected message|Transport"
-    r"|Unspecified error|shutting down|sleeping and retrying|Munge decode|Protocol authentication",
-    re.IGNORECASE,
-)
-# Slurm or its surroundings are out of order; says nothing about this job, and trying again later may help.
-OUT_OF_ORDER = re.compile(
-    r"authentication credential|temporarily|in maintenance|Unable to contact|accounting (database|storage)"
-    r"|Invalid user id|No space left|fork|could not establish a configuration",
-    re.IGNORECASE,
-)
-# What follows it is slurm_strerror's text, and nothing of the submission.
-SLURMS_OWN = "Batch job submission failed: "
-SECTION = "\n{nonce} section (?P<name>[a-z]+) (?P<status>[0-9]+)\n"
-
 
 class Slurm:
     """One cluster's Slurm, reached through the door. Every method raises the exceptions of errors.py."""
@@ -115,47 +52,14 @@ class Slurm:
         self._door = door
         self.cluster = cluster
 
-    def submit(
-        self,
-        user: str,
-        placement: uuid.UUID,
-        script: str,
-        *,
-        spooler: str,
-        control: str,
-        options: Sequence[str] = (),
-        files: Mapping[str, bytes] | None = None,
-        deadline: float = DEADLINE,
-    ) -> str:
-        """Hand a batch script over, once; returns Slurm's id. Makes both directories and puts `files` in the spooler.
+    def submit(self, user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
+        """Hand batch jobs of one person over in one round trip, each once; what came of each, in the same order.
 
-        Raises `SubmissionRefused` when Slurm read it and said no; `ClusterRefused` when something else on the cluster
-        said no, such as its storage; `AnswerLost` whenever the job may be there.
+        Instead of Slurm's id: `SubmissionRefused` when Slurm read it and said no; `ClusterRefused` when something else
+        on the cluster said no, such as its storage; `ClusterUnreachable` when it was not sent; `AnswerLost` whenever
+        the job may be there.
         """
-        files = files or {}
-        if any("/" in name or "\0" in name or name in {"", ".", ".."} for name in files):
-            raise ValueError("an input file needs a plain name")
-        batch = script.encode("utf-8", "surrogateescape")
-        sizes = [word for name, content in files.items() for word in (name, str(len(content)))]
-        own = ["--parsable", "--ignore-pbs", f"--wckey={placement}", f"--comment={placement}"]
-        answer = self._door.run(
-            user,
-            self.cluster,
-            SUBMIT,
-            [spooler, control, str(len(batch)), str(len(files)), *sizes, *options, *own],
-            data=b"".join(files.values()) + batch,
-            deadline=deadline,
-        )
-        if answer.status == 0:
-            if found := re.fullmatch(r"([0-9]+)(;\S+)?\s*", answer.text):
-                return found[1]
-            raise AnswerLost(f"{self.cluster}: sbatch printed {answer.text[:200]!r}")
-        if answer.status == STORAGE_FAILED:
-            raise ClusterRefused(f"{self.cluster}: the spooler could not be made: {answer.complaint}")
-        if answer.status == CUT_SHORT:
-            raise ClusterRefused(f"{self.cluster}: the submission did not arrive whole")
-        self._check(answer, [user, *(option.partition("=")[2] for option in options)])
-        raise SubmissionRefused(words_of(answer))
+        return submit(self._door, self.cluster, user, jobs)
 
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         """End all jobs of this placement; none is not an error. `owner`, when an administrator acts for somebody."""
@@ -238,60 +142,8 @@ class Slurm:
 
     def _expect_done(self, answer: Answer) -> None:
         if answer.status != 0:
-            self._check(answer)
+            check(self.cluster, answer)
             raise ClusterRefused(f"{self.cluster}: {words_of(answer)}")
-
-    def _check(self, answer: Answer, given: Sequence[str] = ()) -> None:
-        """Raises for a command of Slurm's that failed without Slurm having decided anything.
-
-        `given` are a person's own values, which Slurm may repeat: a queue called `standby` is no controller in standby.
-        """
-        words = words_of(answer)
-        if answer.status in TIMED_OUT:
-            raise AnswerLost(f"{self.cluster}: {words}")
-        if answer.status in {125, 126, 127}:
-            raise ClusterRefused(f"{self.cluster}: Slurm's commands cannot be run there: {words}")
-        fixed = without_values(words, given)
-        if NOT_CONTACTED.search(fixed):
-            raise ClusterUnreachable(f"{self.cluster}: {words}")
-        if NOT_SIGNED.search(fixed):
-            raise ClusterRefused(f"{self.cluster}: {words}")
-        if IN_DOUBT.search(fixed):
-            raise AnswerLost(f"{self.cluster}: {words}")
-        if OUT_OF_ORDER.search(fixed):
-            raise ClusterRefused(f"{self.cluster}: {words}")
-
-
-def words_of(answer: Answer) -> str:
-    """Slurm's own words, without the names of its commands before each line."""
-    lines = [re.sub(r"^\w+: (error: )?", "", line) for line in answer.complaint.splitlines()]
-    if answer.status in TIMED_OUT:
-        lines.append("Slurm did not answer in time")
-    return "\n".join(line for line in lines if line) or f"status {answer.status} without a word"
-
-
-def without_values(words: str, given: Sequence[str]) -> str:
-    """Slurm's words without a person's values in them. Lines that only ever hold Slurm's own words stay whole."""
-    parts = {part for value in given for part in (value, *re.split(r"[,:=]", value)) if len(part) > 1}
-    if not parts:
-        return words
-    # Longest first: a value as a whole before its parts.
-    alternatives = "|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True))
-    value = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)")
-    return "\n".join(
-        line if line.startswith(SLURMS_OWN) else value.sub("\N{HORIZONTAL ELLIPSIS}", line)
-        for line in words.split("\n")
-    )
-
-
-def read_sections(text: str, nonce: str) -> dict[str, tuple[str, int]]:
-    """Content and exit status of each command, by section."""
-    found: dict[str, tuple[str, int]] = {}
-    start = 0
-    for mark in re.finditer(SECTION.format(nonce=nonce), text):
-        found[mark["name"]] = (text[start : mark.start()], int(mark["status"]))
-        start = mark.end()
-    return found
 
 
 def read_picture(cluster: str, answer: Answer, nonce: str, ended_since: datetime | None) -> ClusterPicture:

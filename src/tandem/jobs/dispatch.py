@@ -3,7 +3,8 @@
 A placement goes through three moments, and the worker may die between any two of them:
 
 1. In one transaction the job's wish is taken and its placement recorded as SUBMITTING. Only now may its id leave.
-2. The batch script goes through the door, as the job's owner, in one round trip; several at a time.
+2. The batch script goes through the door, as the job's owner; with others of the same person in one round trip, if
+   several are due.
 3. What came back is recorded. What did not come back leaves DOUBT (or SUBMITTING, until a poll finds it old), and only
    looking it up decides: nothing is sent again because an answer is missing.
 
@@ -23,9 +24,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, DoorError, SubmissionRefused
+from tandem.clusters.errors import AnswerLost, DoorError, SubmissionRefused
 from tandem.clusters.models import Cluster
-from tandem.clusters.request import sbatch_options
+from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs.models import (
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 6
 BATCH = 18
+TOGETHER = 6  # of one person, in one round trip
 LOOKED_AT = 60
 NO_CLUSTER_RETRY = timedelta(seconds=2)
 
@@ -57,17 +59,7 @@ NO_CLUSTER_RETRY = timedelta(seconds=2)
 class Submitting(Protocol):
     """A scheduler, as much of it as dispatch needs."""
 
-    def submit(
-        self,
-        user: str,
-        placement: uuid.UUID,
-        script: str,
-        *,
-        spooler: str,
-        control: str,
-        options: Sequence[str] = (),
-        files: Mapping[str, bytes] | None = None,
-    ) -> str: ...
+    def submit(self, user: str, jobs: Sequence[BatchJob]) -> Sequence[Outcome]: ...
 
     def look_up(self, user: str, placement: uuid.UUID) -> Sequence[SchedulerJob]: ...
 
@@ -104,7 +96,7 @@ class Dispatcher:
     environment: Environment
     settle_refused: Callable[[Job], None]
     _unrecorded: list[Answered] = field(default_factory=list)
-    _flying: dict[Future[Answered], Outgoing] = field(default_factory=dict)
+    _flying: dict[Future[list[Answered]], list[Outgoing]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,19 +105,21 @@ class Dispatcher:
     def step(self, seconds: float = 0.25) -> bool:
         """Take what is due, send it, record what is answered within `seconds`. True: there was something to do."""
         if len(self._flying) <= AT_ONCE:
-            for outgoing in self._take(BATCH):
-                self._flying[self._pool.submit(self._send, outgoing)] = outgoing
+            for together in _round_trips(self._take(BATCH)):
+                self._flying[self._pool.submit(self._send, together)] = together
         if not self._flying and not self._unrecorded:
             return False
         done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
-        self._unrecorded += [_answer(future, self._flying.pop(future)) for future in done]
+        for future in done:
+            self._unrecorded += _answers(future, self._flying.pop(future))
         self._record()
         return True
 
     def drain(self, seconds: float) -> None:
         """Take nothing new, and record what is still answered within `seconds`."""
         done, _ = wait(self._flying, timeout=seconds)
-        self._unrecorded += [_answer(future, self._flying.pop(future)) for future in done]
+        for future in done:
+            self._unrecorded += _answers(future, self._flying.pop(future))
         self._record()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -242,34 +236,42 @@ class Dispatcher:
             found.append(Outgoing(job, placement, ticket, submission, account, files))
         return found
 
-    def _send(self, outgoing: Outgoing) -> Answered:
-        """Hand it over, on a thread of the pool: no database here. Every way to fail is another state."""
-        job, placement, ticket = outgoing.job, outgoing.placement, outgoing.ticket
-        user = job.owner.username
-        try:
-            script = batch_script(ticket, outgoing.submission, job.payload, self.environment.failover)
-            options = sbatch_options(request_for(ticket, outgoing.submission, outgoing.account))
-        except Exception:
-            log.exception("a batch script could not be made", job=str(job.pk))
-            words = "its batch script could not be made: an error in Tandem, see the worker's log"
-            return Answered(outgoing, PlacementState.NOT_SENT, message=words)
-        try:
-            scheduler_id = self.scheduler.submit(
-                user,
-                placement.pk,
-                script,
-                spooler=ticket.spooler,
-                control=ticket.control_path,
-                options=options,
-                files=outgoing.files,
-            )
-        except SubmissionRefused as refusal:
-            return self._look_up_refused(outgoing, str(refusal))
-        except (ClusterUnreachable, ClusterRefused) as problem:
-            return Answered(outgoing, PlacementState.NOT_SENT, message=str(problem))
-        except AnswerLost as problem:
-            return Answered(outgoing, PlacementState.DOUBT, message=str(problem))
-        return Answered(outgoing, PlacementState.SUBMITTED, scheduler_id)
+    def _send(self, together: Sequence[Outgoing]) -> list[Answered]:
+        """Hand over what one person has due, on a thread of the pool: no database here."""
+        ready, answers = [], []
+        for outgoing in together:
+            try:
+                ready.append((outgoing, self._batch_job(outgoing)))
+            except Exception:
+                log.exception("a batch script could not be made", job=str(outgoing.job.pk))
+                words = "its batch script could not be made: an error in Tandem, see the worker's log"
+                answers.append(Answered(outgoing, PlacementState.NOT_SENT, message=words))
+        if ready:
+            outcomes = self.scheduler.submit(together[0].job.owner.username, [job for _, job in ready])
+            answers += [self._answered(outgoing, came) for (outgoing, _), came in zip(ready, outcomes, strict=True)]
+        return answers
+
+    def _batch_job(self, outgoing: Outgoing) -> BatchJob:
+        ticket, submission = outgoing.ticket, outgoing.submission
+        return BatchJob(
+            outgoing.placement.pk,
+            batch_script(ticket, submission, outgoing.job.payload, self.environment.failover),
+            request_for(ticket, submission, outgoing.account),
+            ticket.control_path,
+            outgoing.files,
+        )
+
+    def _answered(self, outgoing: Outgoing, outcome: Outcome) -> Answered:
+        """Every way to fail is another state."""
+        match outcome:
+            case str():
+                return Answered(outgoing, PlacementState.SUBMITTED, outcome)
+            case AnswerLost():
+                return Answered(outgoing, PlacementState.DOUBT, message=str(outcome))
+            case SubmissionRefused():
+                return self._look_up_refused(outgoing, str(outcome))
+            case _:
+                return Answered(outgoing, PlacementState.NOT_SENT, message=str(outcome))
 
     def _look_up_refused(self, outgoing: Outgoing, words: str) -> Answered:
         """A no counts once a look-up finds nothing: the scheduler may have taken it all the same."""
@@ -355,13 +357,26 @@ class Dispatcher:
             change_job(job, {"reason": f"{answer.message}; it is tried again"})
 
 
-def _answer(future: Future[Answered], outgoing: Outgoing) -> Answered:
-    """What came of it. An error that nobody foresaw says nothing about what was sent, and concerns no other answer."""
+def _round_trips(due: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """What goes out together: what one person has due, but input files alone, as they may be large."""
+    light: dict[int, list[Outgoing]] = defaultdict(list)
+    for outgoing in due:
+        if not outgoing.files:
+            light[outgoing.job.owner_id].append(outgoing)
+    trips = [[outgoing] for outgoing in due if outgoing.files]
+    for theirs in light.values():
+        trips += [theirs[start : start + TOGETHER] for start in range(0, len(theirs), TOGETHER)]
+    return trips
+
+
+def _answers(future: Future[list[Answered]], together: Sequence[Outgoing]) -> list[Answered]:
+    """What came of it. An error that nobody foresaw says nothing about what was sent, and concerns no others."""
     try:
         return future.result()
     except Exception as problem:
-        log.exception("handing a job over failed", placement=str(outgoing.placement.pk))
-        return Answered(outgoing, PlacementState.DOUBT, message=f"handing it over failed: {type(problem).__name__}")
+        log.exception("handing jobs over failed", placements=[str(outgoing.placement.pk) for outgoing in together])
+        words = f"handing it over failed: {type(problem).__name__}"
+        return [Answered(outgoing, PlacementState.DOUBT, message=words) for outgoing in together]
 
 
 def _keeps_out(placement: Placement, job: Job) -> bool:

@@ -4,17 +4,23 @@
 PATH=/opt/slurm/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 
+# One word as clusters/frames.py writes it, into $word.
+read_word() {
+	IFS= read -r word || return
+	case $word in
+	=*) word=${word#=} ;;
+	*) # escaped, because it has line ends in it
+		word=$(printf '%b.' "${word#%}")
+		word=${word%.}
+		;;
+	esac
+}
+
 IFS= read -r nonce && IFS= read -r mode && IFS= read -r count || exit 97
 set --
 while [ "$count" -gt 0 ]; do
-	IFS= read -r word || exit 97
-	case $word in
-	=*) set -- "$@" "${word#=}" ;;
-	*) # escaped, because it has line ends in it
-		word=$(printf '%b.' "${word#%}")
-		set -- "$@" "${word%.}"
-		;;
-	esac
+	read_word || exit 97
+	set -- "$@" "$word"
 	count=$((count - 1))
 done
 IFS= read -r size || exit 97
@@ -24,12 +30,6 @@ case $script in # a connection that broke half-way must not run half a script
 *) exit 97 ;;
 esac
 IFS= read -r DATA_SIZE || exit 97
-
-# For scripts that take data: after reading exactly DATA_SIZE bytes, did all of them arrive?
-data_is_complete() {
-	IFS= read -r word
-	[ "$word" = "$nonce" ]
-}
 
 printf '\n%s begin\n' "$nonce" >&2
 printf '\n%s begin\n' "$nonce"

@@ -1,8 +1,8 @@
 """Handing a job over: whatever answer comes or does not come, nothing is sent twice or lost."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -11,9 +11,10 @@ from tests.jobs.protocol.world import World, state
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
+from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions
-from tandem.jobs.dispatch import Dispatcher
+from tandem.jobs.dispatch import TOGETHER, Dispatcher
 from tandem.jobs.models import Job, Placement, PlacementState
 from tandem.jobs.submission import SubmissionInvalid, check_submission, stored_submission
 
@@ -56,20 +57,45 @@ def test_a_refused_job_that_became_invalid_meanwhile_does_not_stop_the_following
     assert state(good) == "COMPLETED"
 
 
-def test_an_unforeseen_error_with_one_job_loses_no_other_answer(world: World, ada: Person) -> None:
-    broken, fine = world.submit(ada), world.submit(ada)
+def test_an_unforeseen_error_with_one_persons_jobs_loses_no_other_answer(
+    world: World, ada: Person, bob: Person
+) -> None:
+    broken, fine = world.submit(bob), world.submit(ada)
     fake = world.clusters["cluster1"]
     submit = fake.submit
 
-    def sometimes(user: str, placement: uuid.UUID, script: str, **more: Any) -> str:
-        if str(broken.pk) in script:
+    def sometimes(user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
+        if user == "bob":
             raise RuntimeError("nobody thought of this")
-        return submit(user, placement, script, **more)
+        return submit(user, jobs)
 
     fake.submit = sometimes  # type: ignore[method-assign]
     world.dispatch()
     assert world.placement(broken).state == PlacementState.DOUBT
     assert world.placement(fine).state == PlacementState.SUBMITTED
+
+
+def test_what_a_person_has_due_goes_out_together_and_each_has_an_outcome_of_its_own(world: World, ada: Person) -> None:
+    fake = world.clusters["cluster1"]
+    fake.unreachable, fake.lose_answers = 1, 1
+    jobs = [world.submit(ada) for _ in range(3)]
+    world.dispatch()
+    assert fake.round_trips == [3]
+    placements = [job.placements.get() for job in jobs]
+    assert [row.state for row in placements] == ["NOT_SENT", "DOUBT", "SUBMITTED"]
+    assert placements[2].scheduler_id == "2"
+
+
+def test_round_trips_are_one_persons_and_bounded_and_input_files_go_alone(
+    world: World, ada: Person, bob: Person
+) -> None:
+    for _ in range(TOGETHER + 1):
+        world.submit(ada)
+    world.submit(bob)
+    checked = check_submission({"executable": "cat", "cluster": "cluster1"}, None, upload_name="in.txt")
+    actions.submit_job(ada, checked, upload=actions.Upload("in.txt", b"42\n"))
+    world.dispatch()
+    assert sorted(world.clusters["cluster1"].round_trips) == [1, 1, 1, TOGETHER]
 
 
 def test_a_lost_answer_is_looked_up_and_not_sent_again(world: World, ada: Person) -> None:
@@ -179,8 +205,7 @@ def test_an_answer_that_comes_late_is_still_good(world: World, ada: Person) -> N
     dispatcher = world.dispatchers["cluster1"]
     outgoing = dispatcher._take(5)[0]
     Placement.objects.update(state=PlacementState.DOUBT)
-    answered = dispatcher._send(outgoing)
-    dispatcher._record_answers([answered])
+    dispatcher._record_answers(dispatcher._send([outgoing]))
     assert world.placement(job).state == PlacementState.SUBMITTED
 
 
@@ -223,7 +248,7 @@ def test_an_uploaded_input_file_travels_with_the_job(world: World, ada: Person) 
     seen: list[object] = []
     fake = world.clusters["cluster1"]
     submit = fake.submit
-    fake.submit = lambda *a, **k: seen.append(k["files"]) or submit(*a, **k)  # type: ignore[method-assign,assignment]
+    fake.submit = lambda u, jobs: seen.append(jobs[0].files) or submit(u, jobs)  # type: ignore[method-assign,assignment]
     world.dispatch()
     assert seen == [{"in put.txt": b"42\n"}]
     assert f"tandem_input='{job.spooler.path}/in put.txt'" in fake.scripts[0]

@@ -10,6 +10,7 @@ from tests.jobs.protocol.world import TIMES, World, state, wait_out
 
 from tandem.accounts.models import Person
 from tandem.clusters.scheduler import Ending, Phase
+from tandem.clusters.slurm_submit import sbatch_options
 from tandem.jobs import actions
 from tandem.jobs.models import Job, Placement, PlacementState
 
@@ -179,7 +180,7 @@ def test_slurm_may_requeue_only_restartable_jobs_and_they_use_one_node(world: Wo
     world.submit(ada, restartable=True)
     world.submit(ada)
     world.dispatch()
-    options = [set(options) for _, options in world.clusters["cluster1"].submissions]
+    options = [set(sbatch_options(request)) for _, request in world.clusters["cluster1"].submissions]
     restartable = next(words for words in options if "--requeue" in words)
     assert "--nodes=1" in restartable
     assert any("--no-requeue" in words for words in options)

@@ -6,7 +6,7 @@ Time is the world's own: `pass_time` moves it on.
 
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from tandem.accounts.models import Person
 from tandem.clusters.channel import Answer
-from tandem.clusters.errors import AnswerLost, ClusterUnreachable, SubmissionRefused
+from tandem.clusters.errors import AnswerLost, ClusterUnreachable, DoorError, SubmissionRefused
 from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.request import BatchJob, Outcome, Request
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs import actions, clock
@@ -57,7 +58,8 @@ class FakeCluster:
     lose_requests: int = 0
     unreachable: int = 0
     refusal: str = ""
-    submissions: list[tuple[uuid.UUID, list[str]]] = field(default_factory=list)
+    submissions: list[tuple[uuid.UUID, Request]] = field(default_factory=list)
+    round_trips: list[int] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
     cancelled: list[tuple[str, uuid.UUID]] = field(default_factory=list)
     verbs: list[tuple[str, str]] = field(default_factory=list)
@@ -66,31 +68,32 @@ class FakeCluster:
 
     # What the loops use
 
-    def submit(
-        self,
-        user: str,
-        placement: uuid.UUID,
-        script: str,
-        *,
-        spooler: str,
-        control: str,
-        options: Sequence[str] = (),
-        files: Mapping[str, bytes] | None = None,
-    ) -> str:
+    def submit(self, user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
+        """As the real one: each has an outcome of its own."""
+        self.round_trips.append(len(jobs))
+        outcomes: list[Outcome] = []
+        for job in jobs:
+            try:
+                outcomes.append(self.submit_one(user, job))
+            except DoorError as problem:
+                outcomes.append(problem)
+        return outcomes
+
+    def submit_one(self, user: str, job: BatchJob) -> str:
         self._reach()
         if self.unreachable:
             self.unreachable -= 1
             raise ClusterUnreachable(f"{self.name}: nothing was sent")
-        self.submissions.append((placement, list(options)))
-        self.scripts.append(script)
-        for directory in (spooler, control):
+        self.submissions.append((job.placement, job.request))
+        self.scripts.append(job.script)
+        for directory in (job.request.directory, job.control):
             self.world.real(directory).mkdir(parents=True, exist_ok=True)
         if self.refusal:
             raise SubmissionRefused(self.refusal)
         if self.lose_requests:
             self.lose_requests -= 1
             raise AnswerLost(f"{self.name} did not answer")
-        number = self.add(user, placement)
+        number = self.add(user, job.placement)
         if self.lose_answers:
             self.lose_answers -= 1
             raise AnswerLost(f"{self.name} did not answer")
