@@ -4,6 +4,7 @@ A *job* is what a person submitted, once. A *placement* is one handing of it to 
 most once: one per array index, task 0 without array. A *claim* on the shared file system says which placement runs it.
 """
 
+import hashlib
 import secrets
 import uuid
 
@@ -61,10 +62,28 @@ class Spooler(models.Model):
         return f"/efs/spoolers/{self.owner.username}/{self.id}"
 
 
+def new_job_id() -> uuid.UUID:
+    """A fresh id. Its first half is random, and that of its placements' ids too; its second half follows from it."""
+    return job_id_of(uuid.UUID(bytes=secrets.token_bytes(16)))
+
+
+def new_placement_id(job_id: uuid.UUID) -> uuid.UUID:
+    """A fresh id whose first half is the job's: who finds one that the database forgot can tell whose it is."""
+    return uuid.UUID(bytes=job_id.bytes[:8] + secrets.token_bytes(8))
+
+
+def job_id_of(placement_id: uuid.UUID) -> uuid.UUID:
+    """The id of the job that has this placement. It is worked out, and not looked for by how ids begin: each database
+    sorts ids in its own order, MariaDB by how they end.
+    """
+    half = placement_id.bytes[:8]
+    return uuid.UUID(bytes=half + hashlib.sha256(half).digest()[:8])
+
+
 class Job(models.Model):
     """What a person submitted, once, whatever becomes of it."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=new_job_id, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     spooler = models.ForeignKey(Spooler, models.PROTECT, related_name="jobs")
     name = models.CharField(max_length=200)
@@ -140,11 +159,6 @@ class InputUpload(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-def new_placement_id(job_id: uuid.UUID) -> uuid.UUID:
-    """A fresh id whose first half is the job's: who finds one that the database forgot can tell whose it is."""
-    return uuid.UUID(job_id.hex[:16] + secrets.token_hex(8))
 
 
 class Followed(models.Model):

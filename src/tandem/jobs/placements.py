@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
-from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState
+from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState, job_id_of
 from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
@@ -235,9 +235,7 @@ def adopt(
     Its id leads back to its job; only jobs of the user who has it on the cluster count. None when there is no such job.
     """
     if job is None:
-        ids = Job.objects.filter(owner__username=username, created_at__gt=timezone.now() - timedelta(days=60))
-        matching = [pk for pk in ids.values_list("pk", flat=True) if pk.hex[:16] == placement_id.hex[:16]]
-        job = Job.objects.filter(pk=matching[0]).first() if matching else None
+        job = Job.objects.filter(pk=job_id_of(placement_id), owner__username=username).first()
         if job is None:
             return None
     fields = as_fields(records) if records else {"state": state}

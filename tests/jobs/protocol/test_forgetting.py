@@ -2,15 +2,20 @@
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 from tests.jobs.protocol.world import TIMES, World, state, wait_out
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions
-from tandem.jobs.models import Placement, PlacementState
+from tandem.jobs.models import Job, Placement, PlacementState
+from tandem.jobs.placements import adopt
 
 pytestmark = pytest.mark.django_db
 
@@ -142,6 +147,28 @@ def test_a_forgotten_placement_that_waits_is_adopted_and_not_sent_again(world: W
     world.dispatch()
     assert state(job) == "PENDING"
     assert len(world.clusters["cluster1"].submissions) == 1
+
+
+def test_a_forgotten_placement_of_a_job_from_long_ago_leads_to_it_too(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.placement(job).delete()
+    Job.objects.update(created_at=timezone.now() - timedelta(days=400))
+    world.poll()
+    assert job.placements.count() == 1
+
+
+def test_an_unknown_id_costs_one_look_up_by_key(
+    world: World, ada: Person, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(3):
+        world.submit(ada)
+    with django_assert_num_queries(1) as asked:
+        assert adopt("ada", uuid.uuid4(), "cluster1", PlacementState.SUBMITTED) is None
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked[0]['sql']}")
+        plan = " ".join(str(row[3]) for row in cursor.fetchall())
+    assert "jobs_job USING INDEX sqlite_autoindex_jobs_job_1 (id=?)" in plan
 
 
 def test_a_forgotten_run_is_adopted_from_its_claim(world: World, ada: Person) -> None:
