@@ -11,7 +11,7 @@ import structlog
 from django.db.models import F, Q
 from django.utils import timezone
 
-from tandem.clusters.errors import DoorError
+from tandem.clusters.errors import AnswerLost, DoorError
 from tandem.clusters.scheduler import Phase
 from tandem.jobs.cases import JobCase
 from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
@@ -48,18 +48,24 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
         scheduler = scheduler_of(placement.cluster)
         if placement.phase == Phase.WAITING and job.hold_wanted != placement.held:
             verb = scheduler.hold if job.hold_wanted else scheduler.release
-            if _ask(verb, placement, job):
+            if _ask(verb, placement, job) is None:
                 Placement.objects.filter(pk=placement.pk).update(held=job.hold_wanted)
     if job.requeue_wanted_at is not None:
         _requeue(case, live, scheduler_of)
 
 
 def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str], Scheduler]) -> None:
+    """Once for each wish: asked twice, two runs would be stopped. So the wish is taken off before it is asked for.
+
+    It is put back only when no scheduler can have heard of it. Whether it was done is seen at the next poll.
+    """
     job = case.job
+    if not Job.objects.filter(pk=job.pk, requeue_wanted_at=job.requeue_wanted_at).update(requeue_wanted_at=None):
+        return  # another worker got there first
     running = [placement for placement in live if placement.phase == Phase.RUNNING]
-    asked = [_ask(scheduler_of(placement.cluster).requeue, placement, job) for placement in running]
-    if all(asked):
-        Job.objects.filter(pk=job.pk, requeue_wanted_at=job.requeue_wanted_at).update(requeue_wanted_at=None)
+    problems = [_ask(scheduler_of(placement.cluster).requeue, placement, job) for placement in running]
+    if problems and not any(problem is None or isinstance(problem, AnswerLost) for problem in problems):
+        Job.objects.filter(pk=job.pk, requeue_wanted_at=None).update(requeue_wanted_at=job.requeue_wanted_at)
 
 
 def cancel(placement: Placement, scheduler: Scheduler, by: str, owner: str) -> None:
@@ -72,15 +78,16 @@ def cancel(placement: Placement, scheduler: Scheduler, by: str, owner: str) -> N
         log.info("a placement could not be cancelled", placement=str(placement.pk), error=str(problem))
 
 
-def _ask(verb: Callable[[str, uuid.UUID, str | None], None], placement: Placement, job: Job) -> bool:
+def _ask(verb: Callable[[str, uuid.UUID, str | None], None], placement: Placement, job: Job) -> DoorError | None:
+    """None when the scheduler did as asked, else what came in between."""
     owner = job.owner.username
     by = job.asked_by.username if job.asked_by else owner
     try:
         verb(by, placement.pk, None if by == owner else owner)
     except DoorError as problem:
         log.info("the scheduler did not do as asked", placement=str(placement.pk), error=str(problem))
-        return False
-    return True
+        return problem
+    return None
 
 
 def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:

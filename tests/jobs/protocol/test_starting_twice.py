@@ -176,6 +176,32 @@ def test_only_restartable_jobs_may_be_requeued(world: World, ada: Person) -> Non
         actions.requeue_job(other, ada)
 
 
+def test_a_requeue_whose_answer_was_lost_is_not_asked_for_again(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    actions.requeue_job(job, ada)
+    world.clusters["cluster1"].lose_answers = 1
+    world.poll()
+    world.poll()
+    assert world.clusters["cluster1"].verbs == [("requeue", "ada")]
+
+
+def test_a_requeue_that_was_never_sent_is_asked_for_again(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    actions.requeue_job(job, ada)
+    world.clusters["cluster1"].unreachable = 1
+    world.poll()
+    assert not world.clusters["cluster1"].verbs
+    world.poll()
+    world.poll()
+    assert world.clusters["cluster1"].verbs == [("requeue", "ada")]
+
+
 def test_slurm_may_requeue_only_restartable_jobs_and_they_use_one_node(world: World, ada: Person) -> None:
     world.submit(ada, restartable=True)
     world.submit(ada)

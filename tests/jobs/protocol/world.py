@@ -122,7 +122,13 @@ class FakeCluster:
         self.verbs.append(("release", user))
 
     def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+        if self.unreachable:
+            self.unreachable -= 1
+            raise ClusterUnreachable(f"{self.name}: nothing was sent")
         self.verbs.append(("requeue", user))
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise AnswerLost(f"{self.name} did not answer")
 
     def _reach(self) -> None:
         if self.silent:
