@@ -263,6 +263,25 @@ def test_a_cancel_that_slurm_refuses_is_in_its_own_words(host: Host, slurm: Slur
         slurm.cancel("zed", uuid.uuid4())
 
 
+def test_who_cancelled_many_placements_is_asked_in_one_call_and_told_apart(host: Host, slurm: Slurm) -> None:
+    own, others, unknown = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    host.program(
+        "sacct",
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" >/home/zed/asked\n"
+        f"echo '{own}|CANCELLED by 2000|'; echo '{own}|CANCELLED by 0|'; echo '{others}|CANCELLED by 2001|'\n"
+        f"echo '{unknown}|CANCELLED|'; echo 'x|CANCELLED by 7|'\n",
+    )
+    found = slurm.cancelled_by("zed", {own: "7", others: "12", unknown: "9"})
+    assert found == {own: {0, 2000}, others: {2001}, unknown: set()}
+    assert "-u\nzed\n-j\n12,7,9\n" in host.inside("cat", "/home/zed/asked")
+
+
+def test_who_cancelled_is_not_known_while_the_accounting_database_is_silent(host: Host, slurm: Slurm) -> None:
+    host.program("sacct", "#!/bin/sh\nexit 1\n")
+    with pytest.raises(ClusterUnreachable):
+        slurm.cancelled_by("zed", {uuid.uuid4(): "7"})
+
+
 LISTS = """#!/bin/sh
 case $0 in
 *squeue)

@@ -110,17 +110,18 @@ class Slurm:
             raise ClusterUnreachable(f"{self.cluster}: the accounting database does not answer: {words_of(answer)}")
         return found
 
-    def cancelled_by(self, user: str, placement: uuid.UUID, scheduler_id: str) -> frozenset[int]:
-        """The uids of those who cancelled jobs of this placement, as the accounting database has it by now.
+    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[int]]:
+        """The uids of those who cancelled jobs of these placements of `user`, as the accounting database has it by now.
 
         Slurm ends jobs itself too, as root: when a node says that it has a job of the same id, for one. Asked for by
-        its id: of what was not yet to start, sacct shows nothing otherwise.
+        their ids: of what was not yet to start, sacct shows nothing otherwise.
         """
-        answer = self._door.run(user, self.cluster, CANCELLED_BY, [user, scheduler_id], deadline=LIST_TIME + 5)
+        ids = ",".join(sorted(set(placements.values())))
+        answer = self._door.run(user, self.cluster, CANCELLED_BY, [user, ids], deadline=LIST_TIME + 5)
         if answer.status != 0:
             raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
-        found = re.findall(rf"^{placement}\|CANCELLED by ([0-9]+)\|$", answer.text, re.MULTILINE)
-        return frozenset(int(uid) for uid in found)
+        lines = re.findall(r"^([0-9a-f-]{36})\|CANCELLED by ([0-9]+)\|$", answer.text, re.MULTILINE)
+        return {one: frozenset(int(uid) for wckey, uid in lines if wckey == str(one)) for one in placements}
 
     def picture(self, ended_since: datetime | None = None, deadline: float = WATCH_TIME) -> ClusterPicture:
         """Everything of everybody, in one pass by the watcher within `deadline` seconds. The accounting database, which

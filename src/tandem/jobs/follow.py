@@ -5,8 +5,9 @@ A pass, after each poll:
 1. The picture is applied to the cluster's placements (placements.py). Those missed twice are looked up, then LOST.
 2. The jobs that something may have happened to are chosen; most, that just wait or run, are left alone.
 3. Their control directories are read as their owners: one round trip for each of them.
-4. Each job is judged (cases.py, verdict.py), its claims closed where that is needed first, and settled (settle.py).
-5. What people or the protocol want of the scheduler is asked of it: cancel, hold, release, requeue.
+4. Each job is judged (cases.py, verdict.py). By whom jobs were cancelled is asked for all at once (who_cancelled.py).
+5. Claims are closed where a verdict wants that first, and jobs settled (settle.py).
+6. What people or the protocol want of the scheduler is asked of it: cancel, hold, release, requeue.
 
 Each of it can be done by two workers at once, or be cut off anywhere, and be done again.
 """
@@ -14,7 +15,7 @@ Each of it can be done by two workers at once, or be cut off anywhere, and be do
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +26,6 @@ from django.db import DatabaseError, OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from tandem.accounts.models import Person
 from tandem.clusters.errors import DoorError
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
@@ -40,6 +40,7 @@ from tandem.jobs.routing import alternatives, candidates
 from tandem.jobs.settle import settle, show_silence, show_unread, show_waiting
 from tandem.jobs.submission import ANY_CLUSTER
 from tandem.jobs.transactions import was_in_the_way
+from tandem.jobs.who_cancelled import Accounting, Cancellers, weigh, who_cancelled
 from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
 log = structlog.get_logger()
@@ -47,20 +48,15 @@ log = structlog.get_logger()
 ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 SWEEP = 20
 HEDGES = 200
-# How long the accounting database may know of a cancelled job and not say by whom, or be silent altogether.
-ASK_FOR = timedelta(minutes=5)
-ASK_SILENT_FOR = timedelta(hours=1)
 SLOW_SWEEP_EVERY = 15
 STORAGE_AVOIDED = 30.0  # seconds
 Found = TypeVar("Found")
 
 
-class LookingUp(Scheduler, Protocol):
+class LookingUp(Scheduler, Accounting, Protocol):
     """A scheduler, as much of it as following needs."""
 
     def look_up(self, user: str, placement: uuid.UUID, since: datetime | None = None) -> Sequence[SchedulerJob]: ...
-
-    def cancelled_by(self, user: str, placement: uuid.UUID, scheduler_id: str) -> Collection[int]: ...
 
 
 def caretaker_of(cluster: str, answering: Sequence[str]) -> str | None:
@@ -187,25 +183,10 @@ class Follower:
         self._answering = answering
         cases = _cases(jobs, around, self.environment)
         readings = self._reader.read(cases, around.looked_at)
-        for case in cases:
-            try:
-                self._follow_one(case, readings.get(case.job.pk))
-            except OperationalError as problem:
-                if not was_in_the_way(problem):
-                    raise
-                log.info("a job is judged again at the next pass", job=str(case.job.pk), error=str(problem))
-            except DatabaseError:
-                raise
-            except Exception:  # one job that cannot be judged must not keep all others from being
-                log.exception("a job could not be followed", job=str(case.job.pk))
-
-    def _follow_one(self, case: JobCase, found: Read | None) -> None:
-        if found is not None:
-            case.reading, case.around = found.reading, replace(case.around, looked_at=found.looked_at)
-            self._judge(case)
-        else:
-            show_unread(case)
-        carry_out_wishes(case, self.scheduler_of)
+        judged = [case for case in cases if _worked(partial(self._judge, readings.get(case.job.pk)), case)]
+        found = who_cancelled(judged, self.scheduler_of)
+        for case in judged:
+            _worked(partial(self._settle, found, is_read=case.job.pk in readings), case)
 
     def _read_some(self, jobs: Wanted) -> dict[uuid.UUID, Reading]:
         # Runs beside others, on a thread of the pool: no database here.
@@ -227,55 +208,46 @@ class Follower:
                     self._avoided_until = time.monotonic() + STORAGE_AVOIDED
         return None
 
-    def _judge(self, case: JobCase) -> None:
-        """Judge a job that was read: adopt, judge, seal, judge again with what the seal found, write down."""
+    @staticmethod
+    def _judge(found: Read | None, case: JobCase) -> None:
+        if found is None:
+            return
+        case.reading, case.around = found.reading, replace(case.around, looked_at=found.looked_at)
         if case.adopt_unknown_runs():
             case.placements = list(Placement.objects.filter(job=case.job).order_by("created_at"))
         case.judge()
-        self._ask_who_cancelled(case)
-        wanted = case.seals_wanted()
-        for why, numbers in wanted.items():
-            close = partial(seal, self.door, job=case.job, why=why, numbers=numbers)
-            case.sealed(self._through_a_door(close, case.job) or {})
-        if wanted:
-            case.judge()
-        settle(case)
 
-    def _ask_who_cancelled(self, case: JobCase) -> None:
-        """A job that ended as cancelled before it could start, and not by us: was it a person who wished it?
-
-        Only the owner's and administrators' doing is a wish. Schedulers cancel by themselves too: such a job goes out
-        again. While nothing is known yet, the question stands, but not for ever: then it is taken for nobody's wish.
-        """
-        asked = [placement for placement in case.placements if case.was_cancelled_by_others(placement)]
-        if not asked or not any(verdict.was_cancelled_outside for verdict in case.verdicts.values()):
-            return
-        who: set[int] = set()
-        for placement in asked:
-            found: Collection[int]
-            try:
-                scheduler = self.scheduler_of(placement.cluster)
-                found = scheduler.cancelled_by(case.job.owner.username, placement.pk, placement.scheduler_id)
-            except DoorError as problem:
-                log.info("who cancelled it cannot be asked", placement=str(placement.pk), error=str(problem))
-                found, patience = (), ASK_SILENT_FOR
-            else:
-                patience = ASK_FOR
-            who |= set(found)
-            given_up = not found and case.around.looked_at - placement.state_since > patience
-            if given_up or (found and not _are_people(found, case.job)):
-                # Settled: its end is no person's wish, and no reason not to go out again.
-                placement.cancel_sent_at = timezone.now()
-                Placement.objects.filter(pk=placement.pk).update(cancel_sent_at=placement.cancel_sent_at)
-        case.judge()
-        if not _are_people(who, case.job):
-            case.leave_open()
+    def _settle(self, found: Cancellers, case: JobCase, *, is_read: bool) -> None:
+        """Seal what was judged, judge again with what the seal found, write it down; ask for what is wished."""
+        if is_read:
+            weigh(case, found)
+            wanted = case.seals_wanted()
+            for why, numbers in wanted.items():
+                close = partial(seal, self.door, job=case.job, why=why, numbers=numbers)
+                case.sealed(self._through_a_door(close, case.job) or {})
+            if wanted:
+                case.judge()
+            settle(case)
+        else:
+            show_unread(case)
+        carry_out_wishes(case, self.scheduler_of)
 
 
-def _are_people(uids: Collection[int], job: Job) -> bool:
-    """Whether one of these is the job's owner or an administrator."""
-    people = Q(pk=job.owner_id) | Q(is_administrator=True)
-    return bool(uids) and Person.objects.filter(people, uid__in=uids).exists()
+def _worked(step: Callable[[JobCase], None], case: JobCase) -> bool:
+    """Do this with one job, which must not keep all others from being followed when it cannot be done."""
+    try:
+        step(case)
+    except OperationalError as problem:
+        if not was_in_the_way(problem):
+            raise
+        log.info("a job is judged again at the next pass", job=str(case.job.pk), error=str(problem))
+    except DatabaseError:
+        raise
+    except Exception:  # see above
+        log.exception("a job could not be followed", job=str(case.job.pk))
+    else:
+        return True
+    return False
 
 
 def _answering() -> list[str]:

@@ -1,13 +1,16 @@
 """Cancelling, holding, releasing: wishes that are kept until they are true."""
 
+import uuid
+
 import pytest
 from tests.jobs.protocol.world import TIMES, World, state, wait_out
 
 from tandem.accounts.models import Person
+from tandem.clusters.errors import ClusterUnreachable
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending
-from tandem.jobs import actions
-from tandem.jobs.follow import ASK_FOR
+from tandem.jobs import actions, who_cancelled
+from tandem.jobs.who_cancelled import ASK_FOR
 
 pytestmark = pytest.mark.django_db
 
@@ -167,6 +170,62 @@ def test_a_cancel_of_which_nobody_says_by_whom_is_taken_for_nobodys_wish_in_the_
     world.dispatch()
     assert len(fake.submissions) == 2
     assert state(job) == "PENDING"
+
+
+def test_by_whom_many_were_cancelled_is_asked_once_for_each_owner(world: World, ada: Person, bob: Person) -> None:
+    jobs = [world.submit(ada) for _ in range(5)] + [world.submit(bob) for _ in range(3)]
+    world.dispatch()
+    world.poll()
+    fake = world.clusters["cluster1"]
+    for job in jobs:
+        fake.end(world.scheduler_job(job), Ending.CANCELLED)
+    fake.cancelled_by_uids = frozenset({ada.uid})
+    world.poll()
+    assert sorted(fake.inquiries) == [("ada", 5), ("bob", 3)]
+    world.poll()
+    assert [state(job) for job in jobs[:5]] == ["CANCELLED"] * 5
+    assert [state(job) for job in jobs[5:]] == ["PENDING"] * 3, "what ada ends is no wish of bob's"
+
+
+def test_a_pass_asks_only_so_often_and_leaves_the_others_for_later(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(who_cancelled, "PLACEMENTS_PER_CALL", 2)
+    monkeypatch.setattr(who_cancelled, "CALLS", 1)
+    jobs = [world.submit(ada) for _ in range(6)]
+    world.dispatch()
+    world.poll()
+    fake = world.clusters["cluster1"]
+    fake.cancelled_by_uids = frozenset({ada.uid})
+    for job in jobs:
+        fake.end(world.scheduler_job(job), Ending.CANCELLED)
+    for turn in range(1, 4):
+        world.poll()
+        assert fake.inquiries == [("ada", 2)] * turn
+    world.poll()
+    assert {state(job) for job in jobs} == {"CANCELLED"}
+
+
+def test_an_accounting_database_that_is_silent_is_asked_once_a_pass(
+    world: World, ada: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(who_cancelled, "AT_ONCE", 1)
+    jobs = [world.submit(ada), world.submit(bob)]
+    world.dispatch()
+    world.poll()
+    fake = world.clusters["cluster1"]
+    asked = []
+
+    def no_answer(user: str, placements: object) -> dict[uuid.UUID, frozenset[int]]:
+        asked.append(user)
+        raise ClusterUnreachable("the accounting database does not answer")
+
+    monkeypatch.setattr(fake, "cancelled_by", no_answer)
+    for job in jobs:
+        fake.end(world.scheduler_job(job), Ending.CANCELLED)
+    world.poll()
+    assert len(asked) == 1
+    assert [state(job) for job in jobs] == ["PENDING"] * 2
 
 
 def test_a_job_that_is_over_cannot_be_cancelled(world: World, ada: Person) -> None:

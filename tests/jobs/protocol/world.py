@@ -64,6 +64,7 @@ class FakeCluster:
     cancelled: list[tuple[str, uuid.UUID]] = field(default_factory=list)
     verbs: list[tuple[str, str]] = field(default_factory=list)
     look_ups: int = 0
+    inquiries: list[tuple[str, int]] = field(default_factory=list)
     cancelled_by_uids: frozenset[int] = frozenset()
 
     # What the loops use
@@ -111,9 +112,10 @@ class FakeCluster:
             if job.user == (owner or user) and job.placement == str(placement) and job.phase is not Phase.ENDED:
                 self.end(number, Ending.CANCELLED)
 
-    def cancelled_by(self, user: str, placement: uuid.UUID, scheduler_id: str) -> frozenset[int]:
+    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[int]]:
         self._reach()
-        return self.cancelled_by_uids
+        self.inquiries.append((user, len(placements)))
+        return dict.fromkeys(placements, self.cancelled_by_uids)
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.verbs.append(("hold", user))
