@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tandem.clusters.people import PeopleFile
-from tandem.clusters.signer import NotSigned, Rate, Signer, SignerUnavailable, ask, listen, serve
+from tandem.clusters.signer import NotSigned, Rate, Signer, SignerUnavailable, answers, ask, listen, serve
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
@@ -177,3 +177,23 @@ def test_rubbish_gets_an_error_and_the_next_one_is_served(signer: Signer, tmp_pa
 def test_a_signer_that_is_not_there_is_said_to_be_unavailable(tmp_path: Path) -> None:
     with pytest.raises(SignerUnavailable):
         asyncio.run(ask(tmp_path / "nothing", user="alice", connection="c", public_key=KEY))
+
+
+def test_it_says_that_it_is_there_without_writing_it_down(signer: Signer, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with capture_logs() as logs:
+        assert served(signer, path, [os.getuid()], lambda: asyncio.to_thread(answers, path))
+    assert not logs
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_one_that_is_dead_or_hung_is_not_there(hangs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.clusters.signer.PING_TIME", 0.1)
+    path = tmp_path / "socket"
+    listener = listen(path, None)
+    if hangs:
+        listener.listen()
+    else:
+        listener.close()
+    assert not answers(path)
+    listener.close()

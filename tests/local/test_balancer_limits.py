@@ -24,7 +24,8 @@ def balancer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     template = resources.files("tandem.local").joinpath("templates/haproxy.cfg").read_text()
     frontend = template[template.index("frontend portal") : template.index("\nbackend web")]
     frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}", frontend)
-    backends = "".join(f"backend {name}\n    http-request return status 200\n" for name in ("web", "streams"))
+    names = [f"{name}{ready}" for name in ("web", "streams") for ready in ("", "-not-ready")]
+    backends = "".join(f"backend {name}\n    http-request return status 200\n" for name in names)
     config = address.with_name("haproxy.cfg")
     times = "".join(f"    timeout {name} 10s\n" for name in ("connect", "client", "server"))
     config.write_text(f"defaults\n    mode http\n{times}{frontend}\n{backends}")

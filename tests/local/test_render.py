@@ -36,6 +36,12 @@ def test_a_portal_node_understands_what_it_is_told(trees: dict[str, Tree], envir
     assert len(set(node.portal_addresses)) == 2
 
 
+def test_the_database_has_a_name_which_each_zone_can_lead_elsewhere(trees: dict[str, Tree]) -> None:
+    node = PortalNode.model_validate_json(trees["eu-central-1a"].files["node.json"].content)
+    names = [line.split() for line in text(trees["eu-central-1a"], "hosts").splitlines()]
+    assert [line[0] for line in names if node.database.host in line[1:]] == ["10.77.0.2"]
+
+
 def test_the_environment_file_says_the_same_inside(trees: dict[str, Tree], environment: Environment) -> None:
     assert load_environment(trees["eu-central-1a"].root / ENVIRONMENT_FILE) == environment
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tandem.clusters import signer
 from tandem.jobs.clock import database_now
 from tandem.operations import leases
 from tandem.operations.leases import DURATION, LeaseKeeper, acquire, release
@@ -60,3 +61,30 @@ def test_a_stuck_loops_lease_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] += leases.STUCK_AFTER + 1
     keeper.renew()
     assert acquire("watch:cluster1", "second")
+
+
+def test_a_node_that_cannot_enter_clusters_gives_its_leases_up_and_takes_them_again_later() -> None:
+    fit = [True]
+    keeper = LeaseKeeper("first", ["watch:cluster1"], lambda: fit[0])
+    keeper.turn()
+    fit[0] = False
+    for _ in range(leases.UNFIT_AFTER):
+        keeper.turn()
+    assert not keeper.holds("watch:cluster1")
+    assert acquire("watch:cluster1", "second")
+    release(["watch:cluster1"], "second")
+    fit[0] = True
+    keeper.turn()
+    assert keeper.holds("watch:cluster1")
+
+
+def test_one_hiccup_costs_no_lease() -> None:
+    answers = iter([True, False, True])
+    keeper = LeaseKeeper("first", ["watch:cluster1"], lambda: next(answers))
+    for _ in range(3):
+        keeper.turn()
+        assert keeper.holds("watch:cluster1")
+
+
+def test_a_dead_signers_leases_are_taken_over_within_ten_seconds() -> None:
+    assert (leases.UNFIT_AFTER + 1) * leases.RENEW_EVERY + leases.UNFIT_AFTER * signer.PING_TIME < 10

@@ -1,5 +1,7 @@
 """Pages for what went wrong: they say what happened, what was kept, what to do, and never a secret."""
 
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,3 +163,24 @@ def test_readiness_needs_the_database(db: None, monkeypatch: pytest.MonkeyPatch)
 def test_readiness_is_asked_by_address_and_without_tls(db: None) -> None:
     """As a balancer does; it is neither sent to the sign-in nor refused for its host."""
     assert Client().get("/healthz", headers={"Host": "127.0.0.1:8000"}).status_code == 200
+
+
+def test_readiness_needs_the_nodes_signer(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tandem.site.health.this_node", lambda: SimpleNamespace(signer_socket=tmp_path / "none"))
+    response = Client().get("/healthz")
+    assert response.status_code == 503
+    assert "signer" in response.content.decode()
+
+
+def test_readiness_does_not_pile_up_behind_a_database_that_hangs(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.site.health.PATIENCE", 0)
+    monkeypatch.setattr("tandem.site.health._asking", threading.BoundedSemaphore(1))
+    inner: list[int] = []
+
+    def trouble() -> str:
+        inner.append(Client().get("/healthz").status_code)
+        return ""
+
+    monkeypatch.setattr("tandem.site.health._trouble", trouble)
+    assert Client().get("/healthz").status_code == 200
+    assert inner == [503]

@@ -6,6 +6,8 @@ not faster than `RATE`. Every answer is logged. The private half of what it sign
 
     {"user": "alice", "connection": "node-1:worker:7", "public_key": "ssh-ed25519 …", "terminal": false}
     {"certificate": "ssh-ed25519-cert-v01@openssh.com …"}   or   {"error": "…"}
+
+Whether it is there at all is asked with PING, which it does not log.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import structlog
@@ -34,6 +37,8 @@ CALLERS = ("tandem-web", "tandem-worker")
 GROUP = "tandem"
 LINE_LIMIT = 8192
 ASKING_TIME = 5.0  # seconds that a caller has for its one line
+PING = {"ping": True}
+PING_TIME = 1.0
 
 log = structlog.get_logger("signer")
 
@@ -153,6 +158,10 @@ async def answer_one(
             raise NotSigned("not one of the portal's service accounts")
         async with asyncio.timeout(ASKING_TIME):
             request = json.loads(await reader.readline())
+        if request == PING:
+            with contextlib.suppress(OSError):
+                await _reply(writer, PING)
+            return
         certificate = signer.sign(request)
     except NotSigned as refusal:
         reply = {"error": str(refusal)}
@@ -166,9 +175,13 @@ async def answer_one(
     else:
         entry.info("signed", **about)
     with contextlib.suppress(OSError):
-        writer.write(json.dumps(reply).encode() + b"\n")
-        await writer.drain()
-        writer.close()
+        await _reply(writer, reply)
+
+
+async def _reply(writer: asyncio.StreamWriter, reply: dict[str, Any]) -> None:
+    writer.write(json.dumps(reply).encode() + b"\n")
+    await writer.drain()
+    writer.close()
 
 
 def listen(path: Path, group: int | None) -> socket.socket:
@@ -217,6 +230,18 @@ async def ask(path: Path, *, user: str, connection: str, public_key: str, termin
         case {"error": str(why)}:
             raise NotSigned(why)
     raise SignerUnavailable("the signer does not speak our language")
+
+
+def answers(path: Path) -> bool:
+    """Whether the signer at `path` is there and not hung: without it, this node cannot enter a cluster anew."""
+    try:
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.settimeout(PING_TIME)
+            wire.connect(str(path))
+            wire.sendall(json.dumps(PING).encode() + b"\n")
+            return bool(wire.recv(LINE_LIMIT))
+    except OSError:
+        return False
 
 
 async def run() -> None:

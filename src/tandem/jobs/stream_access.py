@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.db import close_old_connections
+from django.db import Error as DatabaseProblem
+from django.db import close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
@@ -42,7 +43,12 @@ async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
     def with_fresh_connection() -> T:
         close_old_connections()
-        return work(*args, **kwargs)
+        try:
+            return work(*args, **kwargs)
+        except DatabaseProblem:
+            # Also one that answers but became read-only: its name may lead elsewhere by now.
+            connections.close_all()
+            raise
 
     return await asyncio.get_running_loop().run_in_executor(_database, with_fresh_connection)
 

@@ -4,6 +4,7 @@ A page is told *that* something changed, not what: it asks for the small fragmen
 permission check serve both the first look and every later one.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
@@ -12,16 +13,21 @@ from django.http.response import HttpResponseBase
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
+from tandem.clusters import signer
 from tandem.jobs.downloads import download
 from tandem.jobs.event_reader import Changes, get_reader
 from tandem.jobs.output_stream import output
 from tandem.jobs.server_sent import KEEP_ALIVE, OPENING, Standing, event_stream, message, stream
 from tandem.jobs.stream_access import KEEP_ALIVE_SECONDS, StreamRefused, Viewer, secured, stream_seats
+from tandem.node import this_node
 
 
 async def health(request: HttpRequest) -> HttpResponse:
-    """For the balancer: this process answers. Whether the database does is told per stream."""
-    return secured(HttpResponse("ok\n", content_type="text/plain"))
+    """For the balancer: this process and its node's signer answer. Whether the database does is told per stream."""
+    node = this_node()
+    good = node is None or await asyncio.to_thread(signer.answers, node.signer_socket)
+    words = "ok" if good else "the signer does not answer"
+    return secured(HttpResponse(f"{words}\n", status=200 if good else 503, content_type="text/plain"))
 
 
 health.login_required = False  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from tandem.environment import Environment
 from tandem.local.firewall import core_firewall, node_firewall, portal_firewall, zone_firewall
 from tandem.local.layout import (
     CORE_ADDRESS,
+    DATABASE_HOST,
     DATABASE_PORT,
     STREAMS_PORT,
     WEB_PORT,
@@ -79,7 +80,7 @@ class Tree:
 
 def hosts_file(layout: Layout) -> str:
     """`/etc/hosts`, the same everywhere; there is no other name service."""
-    lines = ["127.0.0.1 localhost", "::1 localhost", f"{CORE_ADDRESS} core"]
+    lines = ["127.0.0.1 localhost", "::1 localhost", f"{CORE_ADDRESS} core {DATABASE_HOST}"]
     for zone in layout.zones:
         lines += [f"{zone.address} accounting-{zone.name}", f"{zone.portal_address} {zone.portal}"]
         lines += [f"{head.address} {head.name}" for head in zone.heads]
@@ -96,7 +97,8 @@ def node_json(layout: Layout, zone: ZoneLayout, secrets: Secrets) -> str:
         "environment": f"/etc/tandem/{ENVIRONMENT_FILE}",
         "public_url": f"https://127.0.0.1:{environment.portal.port}",
         "database": {
-            "host": CORE_ADDRESS,
+            # By name, as on AWS: each new connection looks it up.
+            "host": DATABASE_HOST,
             "port": DATABASE_PORT,
             "name": PORTAL_DATABASE,
             "user": PORTAL_DATABASE,
@@ -152,9 +154,9 @@ def core_tree(layout: Layout, state: State, secrets: Secrets, portal_certificate
     out.file("my.cnf", template("my.cnf", address=CORE_ADDRESS, port=DATABASE_PORT))
     statements = "".join(template("database.sql", name=name, password=password) for name, password in accounts)
     out.file("database.sql", statements, 0o600, "mysql")
-    web = [f"    server {zone.portal} {zone.portal_address}:{WEB_PORT}" for zone in layout.zones]
-    streams = [f"    server {zone.portal} {zone.portal_address}:{STREAMS_PORT}" for zone in layout.zones]
-    out.file("haproxy.cfg", template("haproxy.cfg", web="\n".join(web), streams="\n".join(streams)))
+    web = "\n".join(f"    server {zone.portal} {zone.portal_address}:{WEB_PORT}" for zone in layout.zones)
+    streams = "\n".join(f"    server {zone.portal} {zone.portal_address}:{STREAMS_PORT}" for zone in layout.zones)
+    out.file("haproxy.cfg", template("haproxy.cfg", web=web, streams=streams))
     out.file("portal.pem", portal_certificate.read_bytes(), 0o600)
     out.file("listen", f"127.0.0.1 {layout.environment.portal.port}\n")
     out.file("hosts", hosts_file(layout))

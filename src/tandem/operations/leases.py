@@ -5,11 +5,11 @@ They only save duplicate work; nothing is wrong if two workers do the same for a
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
 from tandem.jobs.clock import database_now
@@ -21,6 +21,8 @@ DURATION = timedelta(seconds=6)
 RENEW_EVERY = 2.0
 # A loop that showed no life for this long is stuck; its leases run out and another worker's loop goes on.
 STUCK_AFTER = 90.0
+# So many times in a row a node has to be found unfit before its leases are given back: one may have been a hiccup.
+UNFIT_AFTER = 2
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -42,11 +44,16 @@ def release(names: Iterable[str], holder: str) -> None:
 
 
 class LeaseKeeper(threading.Thread):
-    """Keeps a process's leases on a thread of its own: a loop may take longer for one turn than a lease lasts."""
+    """Keeps a process's leases on a thread of its own: a loop may take longer for one turn than a lease lasts.
 
-    def __init__(self, holder: str, names: Iterable[str]) -> None:
+    `fit` says whether this node can do the work at all. While it cannot, its leases are another's to take.
+    """
+
+    def __init__(self, holder: str, names: Iterable[str], fit: Callable[[], bool] = lambda: True) -> None:
         super().__init__(name="leases", daemon=True)
         self.holder = holder
+        self._fit = fit
+        self._unfit = 0
         self._names = list(names)
         self._good_until: dict[str, float] = {}
         self._alive_at: dict[str, float] = dict.fromkeys(self._names, time.monotonic())
@@ -59,13 +66,29 @@ class LeaseKeeper(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.is_set():
-            self.renew()
+            self.turn()
             self._stopping.wait(RENEW_EVERY)
+        self._give_back()
+        connection.close()
+
+    def turn(self) -> None:
+        """Renew while this node is fit to work, else give back."""
+        self._unfit = 0 if self._fit() else self._unfit + 1
+        close_old_connections()
+        if self._unfit < UNFIT_AFTER:
+            self.renew()
+            return
+        if self._unfit == UNFIT_AFTER:
+            log.error("this node cannot enter clusters: its leases are given back")
+        self._give_back()
+
+    def _give_back(self) -> None:
+        self._good_until.clear()
         try:
             release(self._names, self.holder)
         except (DatabaseError, InterfaceError) as problem:
             log.info("leases were not given back, they run out", error=str(problem))
-        connection.close()
+            connection.close()
 
     def renew(self) -> None:
         """Take or renew every lease whose loop is alive."""

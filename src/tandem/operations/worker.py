@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import django
@@ -103,6 +104,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     set_up_logging()
     django.setup()
+    from tandem.clusters import signer
     from tandem.clusters.watch import sync_clusters
     from tandem.node import this_environment, this_node
     from tandem.operations.leases import LeaseKeeper
@@ -125,7 +127,8 @@ def main() -> int:
             stopping.wait(AFTER_FAILURE)
     names = [cluster.name for cluster in environment.clusters]
     leases = [f"{kind}:{name}" for name in names for kind in ("watch", "dispatch")]
-    keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", leases)
+    fit = partial(signer.answers, node.signer_socket)
+    keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", leases, fit)
     loops = [Loop("people", _publish, stopping), Loop("past", _forget, stopping)]
     for cluster in names:
         loops.append(_watch_loop(cluster, stopping, keeper.holds))

@@ -1,24 +1,48 @@
-"""What a balancer asks: whether this portal node can serve. A node that cannot reach the database cannot."""
+"""What a balancer asks: whether this portal node can do its work. Without the database or its signer it cannot.
+
+A balancer asks every second and gives up after another: while one answer takes long, the next ones are no at once.
+"""
+
+import threading
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse
 
+from tandem.clusters import signer
+from tandem.node import this_node
 from tandem.site.errors import drop_connections
 
+ASKING_AT_ONCE = 2
+PATIENCE = 0.5
 
-def _answer() -> HttpResponse:
+_asking = threading.BoundedSemaphore(ASKING_AT_ONCE)
+
+
+def _trouble() -> str:
+    node = this_node()
+    if node is not None and not signer.answers(node.signer_socket):
+        return "the signer does not answer"
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
     except (DatabaseError, InterfaceError):
         drop_connections()
-        return HttpResponse("the database does not answer\n", status=503, content_type="text/plain; charset=utf-8")
-    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
+        return "the database does not answer"
+    return ""
 
 
 @login_not_required
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 when this process and its database work, else 503."""
-    return _answer()
+    """200 when this process, its database and its node's signer work, else 503."""
+    if _asking.acquire(timeout=PATIENCE):
+        try:
+            trouble = _trouble()
+        finally:
+            _asking.release()
+    else:
+        trouble = "the database or the signer is slow to answer"
+    return HttpResponse(
+        f"{trouble or 'ok'}\n", status=503 if trouble else 200, content_type="text/plain; charset=utf-8"
+    )

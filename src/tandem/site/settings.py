@@ -141,9 +141,19 @@ DATABASES: dict[str, dict[str, object]] = {
             "NAME": NODE.database.name,
             "USER": NODE.database.user,
             "PASSWORD": read_secret("database"),
-            "CONN_MAX_AGE": None,
+            # The name is looked up for each new connection. After a failover it leads elsewhere, while an old
+            # connection may go on reading from a server that nobody writes to any more: none gets old.
+            "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {"charset": "utf8mb4", "isolation_level": "read committed", "connect_timeout": 5},
+            "OPTIONS": {
+                "charset": "utf8mb4",
+                "isolation_level": "read committed",
+                "connect_timeout": 5,
+                # A server that vanished without a word is not waited for; one that lets us wait for a lock says so.
+                "read_timeout": 20,
+                "write_timeout": 20,
+                "init_command": "SET SESSION innodb_lock_wait_timeout = 10",
+            },
         }
         if NODE
         else {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("TANDEM_SQLITE", ":memory:")}

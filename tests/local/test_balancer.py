@@ -1,0 +1,122 @@
+"""Which portal node the load balancer sends people to, asked of the real one with made-up nodes."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the load balancer is not installed")
+
+
+class Node(ThreadingHTTPServer):
+    """A portal node that says its name, and whether it is ready."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.name = name
+        self.ready = True
+        self.checks = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        node = self.server
+        assert isinstance(node, Node)
+        check = self.path in ("/healthz", "/streams/healthz")
+        node.checks += check
+        body = node.name.encode()
+        self.send_response(503 if check and not node.ready else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Balancer:
+    address: Path
+    nodes: list[Node] = field(default_factory=lambda: [Node("one"), Node("two")])
+
+    def get(self, path: str = "/") -> tuple[str, str]:
+        """Head and body of an answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(str(self.address))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: portal\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).decode().partition("\r\n\r\n")
+        return head, body
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Wait until that many answers in a row are so, as the checks take their time."""
+        end = time.monotonic() + 60
+        streak = 0
+        while streak < 8:
+            assert time.monotonic() < end
+            streak = streak + 1 if done() else 0
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def balancer(tmp_path: Path) -> Iterator[Balancer]:
+    """The template, with its listener on a local socket and without what needs an environment."""
+    balancer = Balancer(tmp_path / "socket")
+    lines = [f"    server {node.name} 127.0.0.1:{node.server_address[1]}" for node in balancer.nodes]
+    text = resources.files("tandem.local").joinpath("templates/haproxy.cfg").read_text()
+    text = text[text.index("defaults") :].replace("bind fd@3 ssl crt /etc/tandem/portal.pem alpn h2,http/1.1", "BIND")
+    text = text.replace("BIND", f"bind unix@{balancer.address}").replace("    log global\n", "")
+    text = text.replace("{{web}}", "\n".join(lines)).replace("{{streams}}", "\n".join(lines))
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(text)
+    process = subprocess.Popen([str(shutil.which("haproxy")), "-db", "-f", str(config)])
+    try:
+        balancer.until(balancer.address.exists)
+        yield balancer
+    finally:
+        process.kill()
+        process.wait()
+        for node in balancer.nodes:
+            node.shutdown()
+            node.server_close()
+
+
+@pytest.mark.parametrize("path", ["/", "/streams/events"])
+def test_a_node_that_is_not_ready_is_left_out_and_taken_back(balancer: Balancer, path: str) -> None:
+    one, two = balancer.nodes
+    one.ready = False
+    balancer.until(lambda: balancer.get(path)[1] == "two")
+    one.ready, two.ready = True, False
+    balancer.until(lambda: balancer.get(path)[1] == "one")
+
+
+@pytest.mark.parametrize("path", ["/", "/streams/events"])
+def test_where_no_node_is_ready_they_are_asked_all_the_same_and_say_why(balancer: Balancer, path: str) -> None:
+    """As without the database: the page that says so is the portal's own."""
+    for node in balancer.nodes:
+        node.ready, node.checks = False, 0
+    balancer.until(lambda: all(node.checks > 6 for node in balancer.nodes))
+    answers = [balancer.get(path) for _ in range(10)]
+    assert all(" 200 " in head for head, _ in answers)
+    assert {body for _, body in answers} == {"one", "two"}
+
+
+def test_without_any_node_the_answer_has_words_and_says_when_to_come_again(balancer: Balancer) -> None:
+    for node in balancer.nodes:
+        node.shutdown()
+        node.server_close()
+    balancer.until(lambda: " 503 " in balancer.get()[0])
+    head, body = balancer.get()
+    assert "retry-after: 5" in head.lower()
+    assert "safe" in body
