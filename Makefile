@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down packages lint test retest bench bundle docs
+.PHONY: help up down packages lint test retest bench drill drill-mutants bundle docs
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -55,6 +55,9 @@ retest: packages $(BUNDLE) ## the tests that failed last time
 
 bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/results.md
 	@$(PY) -m bench
+
+drill: packages $(BUNDLE) ## faults without end while jobs run: no work may be lost; SEED=n; writes docs/reliability.md
+	@$(PY) -m tandem.drills --write $(if $(SEED),--seed $(SEED))
 
 docs: $(VENV)/.ready ## the reference pages that are made from the code
 	@$(PY) docs/make_reference.py

@@ -1,9 +1,6 @@
 """`make bench`: measure, and write `bench/results.md`."""
 
 import argparse
-import os
-import platform
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from bench.measure import Row
 from bench.polling import polling
 from bench.submitting import sustained, until_durable
 from tandem import __version__
+from tandem.local.machine import machine
 
 RESULTS = Path(__file__).parent / "results.md"
 PARTS = ("up", "polling", "durable", "sustained")
@@ -70,15 +68,6 @@ def page(rows: list[Row], rounds: int) -> str:
             "both clusters.",
             "",
         ]
-    )
-
-
-def machine() -> str:
-    """What this was measured on, without its name."""
-    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{os.cpu_count()} × {model[1] if model else platform.machine()}, {memory:.0f} GiB, Linux {platform.release()}"
     )
 
 

@@ -42,7 +42,7 @@ ZoneName = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's name."
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """What can go wrong on this machine, said in one line."""
     try:
         yield
@@ -54,7 +54,7 @@ def _told() -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """The first Ctrl-C (or end of the terminal or session) interrupts; further ones wait until all is taken back."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -86,7 +86,7 @@ def up(
         for line in found:
             err.print(line, style="red", markup=False)
         raise typer.Exit(Exit.FAILED)
-    with _told(), _interruptible(), run.state.locked():
+    with told(), interruptible(), run.state.locked():
         undo = Undo(run.state)
         try:
             plan = run.plan()
@@ -121,14 +121,14 @@ def down(
     state = State(environment.name)
     if purge and state.root.exists() and not yes:
         typer.confirm(f"Remove {state.root} with all jobs and files in it?", abort=True)
-    with _told(), state.locked():
+    with told(), state.locked():
         if not Down(state, Progress(err)).run(purge=purge):
             err.print(f"{environment.name} was not running.")
 
 
 def status(file: EnvironmentFile = ENVIRONMENT_FILE, as_json: AsJson = False) -> None:
     """Show what runs: zones, clusters, services, portal. Exit status 1 when something is not as it should be."""
-    with _told():
+    with told():
         found = environment_status(environment_of(file))
     if as_json:
         print_json(found.document())
@@ -183,7 +183,7 @@ def shell(
 ) -> None:
     """Open a shell on a host, as Session Manager does on AWS."""
     layout = Layout(environment_of(file))
-    with _told():
+    with told():
         argv = command_on(layout, find_host(layout, host), command or ["/bin/bash", "-l"], user)
     os.execv(argv[0], argv)  # noqa: S606
 
@@ -195,7 +195,7 @@ def _drill(file: EnvironmentFile, name: str) -> Iterator[tuple[Drill, ZoneLayout
     zones = {one.name: one for one in drill.layout.zones}
     if name not in zones:
         raise fail(f"no zone {name!r}; there are: {', '.join(zones)}", Exit.NOTHING_THERE)
-    with _told(), drill.state.locked():
+    with told(), drill.state.locked():
         yield drill, zones[name]
 
 

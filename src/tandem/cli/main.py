@@ -51,6 +51,11 @@ SUB_COMMANDS = {
     ),
     "down": SubCommand("tandem.cli.local:down", "Stop the environment.", THIS_MACHINE),
     "zone": SubCommand("tandem.cli.local:zone", "Kill, cut off, freeze, heal or start a zone.", THIS_MACHINE),
+    "drill": SubCommand(
+        "tandem.cli.drills:drill",
+        "Let something fail while jobs run, and check that no work was lost.",
+        THIS_MACHINE,
+    ),
     "shell": SubCommand(
         "tandem.cli.local:shell", "Open a shell on a host, as Session Manager does on AWS.", THIS_MACHINE
     ),

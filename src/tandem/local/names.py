@@ -7,6 +7,8 @@ PEOPLE_FILE = Path("/var/lib/tandem/people/people.json")
 ZONE_FACTS = Path("/etc/tandem/zone.json")
 ACCOUNTS = Path("/run/accounts")
 SUPERVISOR_SOCKET = "/run/supervisor.sock"
+# While this file is there, no elastic node of the zone starts.
+NO_CAPACITY = Path("/run/no-capacity")
 PYTHON = "/opt/tandem/venv/bin/python"
 ADMINISTRATORS = "administrators"
 

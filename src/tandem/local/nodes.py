@@ -4,6 +4,8 @@
 
 Slurm's ResumeProgram and SuspendProgram leave requests in a directory; a node boots for a while and then runs as a
 service of the zone. A node that Slurm takes for powered up without it being so (after the zone was lost) is reported.
+While there is no capacity (a drill says so), nodes that are asked for do not start: that is told to Slurm at once, in
+ParallelCluster's words, and some seconds later the node is given back, to be asked for again.
 """
 
 import json
@@ -14,11 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tandem.local.names import SUPERVISOR_SOCKET, ZONE_FACTS, node_service
+from tandem.local.names import NO_CAPACITY, SUPERVISOR_SOCKET, ZONE_FACTS, node_service
 from tandem.local.supervise import Supervisor
 
 REQUESTS = Path("/run/nodes")
 CHECK_EVERY = 5.0
+# ParallelCluster gives a failed node back at its next round, a minute later at most.
+GIVEN_BACK_AFTER = 10.0
+REFUSAL = "(Code:InsufficientInstanceCapacity)Failure when resuming nodes"
 _NOT_UP = {"POWERED_DOWN", "POWERING_DOWN", "POWER_DOWN", "POWERING_UP", "POWER_UP"}
 log = logging.getLogger("nodes")
 
@@ -29,6 +34,7 @@ class Nodes:
 
     supervisor: Supervisor
     booting: dict[tuple[str, str], float] = field(default_factory=dict)
+    refused: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def take_requests(self, now: float, boot_delay: float) -> None:
         """Carry out what Slurm asked for."""
@@ -37,7 +43,11 @@ class Nodes:
                 continue
             cluster, node, direction = request.name.split(".")
             request.unlink()
-            if direction == "up":
+            if direction == "up" and NO_CAPACITY.exists():
+                log.info("%s of %s: no capacity", node, cluster)
+                self.refused[cluster, node] = now + GIVEN_BACK_AFTER
+                _slurm(cluster, "scontrol", "update", f"nodename={node}", "state=down", f"reason={REFUSAL}")
+            elif direction == "up":
                 log.info("%s of %s: booting", node, cluster)
                 self.booting[cluster, node] = now + boot_delay
             else:
@@ -54,13 +64,21 @@ class Nodes:
                 self.supervisor.restart(node_service(cluster, node))
                 log.info("%s of %s: running", node, cluster)
 
+    def give_back_refused(self, now: float) -> None:
+        """Let Slurm ask again for nodes that there was no capacity for."""
+        for (cluster, node), due in list(self.refused.items()):
+            if now >= due:
+                del self.refused[cluster, node]
+                _slurm(cluster, "scontrol", "update", f"nodename={node}", "state=power_down_force")
+
     def report_missing(self, facts: dict[str, Any]) -> None:
         """Tell Slurm of nodes that it believes to run and that do not."""
         running = {one.name for one in self.supervisor.services() if one.state in ("RUNNING", "STARTING")}
         for cluster, about in facts["clusters"].items():
             believed = _believed_up(cluster) & set(about["elastic"])
             for node in believed:
-                if node_service(cluster, node) not in running and (cluster, node) not in self.booting:
+                expected = (cluster, node) in self.booting or (cluster, node) in self.refused
+                if node_service(cluster, node) not in running and not expected:
                     log.info("%s of %s: is not there, telling Slurm", node, cluster)
                     _slurm(cluster, "scontrol", "update", f"nodename={node}", "state=power_down_force", "reason=gone")
 
@@ -80,13 +98,7 @@ def _believed_up(cluster: str) -> set[str]:
     for line in _slurm(cluster, "scontrol", "-o", "show", "nodes").splitlines():
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
         states = set(fields.get("State", "").rstrip("*").split("+"))
-        if "CLOUD" in states and not states & {
-            "POWERED_DOWN",
-            "POWERING_DOWN",
-            "POWER_DOWN",
-            "POWERING_UP",
-            "POWER_UP",
-        }:
+        if "CLOUD" in states and not states & _NOT_UP:
             found.add(fields["NodeName"])
     return found
 
@@ -101,6 +113,7 @@ def main() -> None:
         facts = json.loads(ZONE_FACTS.read_bytes())
         nodes.take_requests(now, facts["boot_delay"])
         nodes.finish_boots(now)
+        nodes.give_back_refused(now)
         if now >= next_check:
             nodes.report_missing(facts)
             next_check = now + CHECK_EVERY

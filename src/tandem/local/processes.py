@@ -102,6 +102,27 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def outer_number(init: Init, inner: int) -> int | None:
+    """The number on the machine of a child of this init that has the number `inner` in the init's own namespace."""
+    for pid in children(init.pid):
+        try:
+            status = (PROC / str(pid) / "status").read_text()
+        except OSError:
+            continue
+        numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+        if int(numbers[-1]) == inner:
+            return pid
+    return None
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
 def gone(pid: int, deadline: float = 10) -> bool:
     """Wait until a process has ended. False when it has not within the deadline."""
     end = time.monotonic() + deadline

@@ -1,0 +1,78 @@
+"""An environment of the drills' own, with short times of failing over, beside whatever runs on this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tandem.environment import Environment, load_environment
+
+# Times as short as one machine allows, and still without contradiction (`tandem check`).
+TEMPLATE = """\
+name: {name}
+region: eu-central-1
+zones:
+  - name: eu-central-1a
+  - name: eu-central-1b
+clusters:
+  - name: cluster1
+    zone: eu-central-1a
+    queues: &queues
+      - {{name: always-on, cpus: 8, memory_gib: 16, fixed_nodes: 2, default: true}}
+      - {{name: compute, cpus: 4, memory_gib: 8, elastic_nodes: 4}}
+  - name: cluster2
+    zone: eu-central-1b
+    queues: *queues
+portal:
+  port: {port}
+failover:
+  poll_interval: 1s
+  suspect_after: 4s
+  down_after: 8s
+  heartbeat: 2s
+  self_fence: 7s
+  kill_time: 4s
+  visibility: 4s
+  take_over: 17s
+local:
+  boot_delay: 1s
+  idle_time: 30s
+"""
+
+
+class UpError(Exception):
+    """The environment did not come up."""
+
+
+@contextmanager
+def own_environment(name: str, source: Path | None = None) -> Iterator[Environment]:
+    """An environment of this name, running for as long as the block does; nothing is left of it. Raises UpError.
+
+    `source`: whose Tandem it runs, as it would stand on PYTHONPATH; this one's unless given.
+    """
+    with TemporaryDirectory() as directory:
+        file = Path(directory) / "tandem.yaml"
+        file.write_text(TEMPLATE.format(name=name, port=_free_port()))
+        _tandem(file, source, "down", "--purge", "--yes")
+        try:
+            _tandem(file, source, "up", "--no-first-job")
+            yield load_environment(file)
+        finally:
+            _tandem(file, source, "down", "--purge", "--yes")
+
+
+def _tandem(file: Path, source: Path | None, *words: str) -> None:
+    variables = {**os.environ, **({"PYTHONPATH": str(source)} if source else {})}
+    command = [sys.executable, "-m", "tandem", *words, "--file", str(file)]
+    if subprocess.run(command, env=variables, check=False).returncode:
+        raise UpError(f"tandem {words[0]} failed")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

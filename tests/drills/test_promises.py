@@ -1,0 +1,134 @@
+"""What the evidence shows is judged: a storm must be able to fail, and the truth must not be called broken."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tandem.drills.evidence import Run
+from tandem.drills.promises import LOST, OVERLAP, TWICE, WRONG, Broken, Court, Judgement, Outage, Submitted, Told
+
+KILL_TIME = 4.0
+
+
+def run(cluster: str = "cluster1", *, first: float = 100.0, last: float = 110.0, code: int | None = 0) -> Run:
+    times = [first, (first + last) / 2, last]
+    return Run(f"{cluster}-{first}", cluster, 0, times, first, None if code is None else last, code)
+
+
+def judged(
+    runs: Sequence[Run],
+    state: str,
+    *,
+    since: float = 200.0,
+    restartable: bool = False,
+    cancelled: bool = False,
+    outages: Sequence[Outage] = (),
+) -> Judgement:
+    court = Court(outages, KILL_TIME)
+    job = Submitted("job", (0,), restartable, 0, cancelled)
+    court.judge(job, Told(state, "", since, {state: 1}), {("job", 0): list(runs)})
+    return court.judgement
+
+
+def promises(broken: Sequence[Broken]) -> list[str]:
+    return [one.promise for one in broken]
+
+
+def lost_at(at: float, cluster: str = "cluster1") -> Outage:
+    return Outage("lost", frozenset({cluster}), at, at + 20)
+
+
+@pytest.mark.parametrize("state", ["PENDING", "UNKNOWN", "RUNNING", "missing"])
+def test_a_job_that_never_comes_to_an_end_is_lost(state: str) -> None:
+    assert promises(judged([], state).broken) == [LOST]
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CANCELLED"])
+def test_a_job_that_never_started_is_lost_unless_its_person_cancelled_it(state: str) -> None:
+    assert promises(judged([], state).broken) == [LOST]
+
+
+def test_a_cancelled_job_need_not_have_started() -> None:
+    assert not judged([], "CANCELLED", cancelled=True).broken
+
+
+def test_two_starts_are_one_too_many() -> None:
+    found = judged([run(), run("cluster2", first=130, last=140)], "COMPLETED")
+    assert promises(found.broken) == [TWICE]
+
+
+def test_a_restartable_job_starts_again_when_its_zone_was_lost() -> None:
+    runs = [run(code=None), run("cluster2", first=130, last=140)]
+    found = judged(runs, "COMPLETED", restartable=True, outages=[lost_at(110.2)])
+    assert (found.broken, found.restarted) == ([], 1)
+
+
+def test_a_restartable_job_does_not_start_again_once_it_has_ended() -> None:
+    runs = [run(code=0), run("cluster2", first=130, last=140)]
+    assert promises(judged(runs, "COMPLETED", restartable=True).broken) == [TWICE]
+
+
+def test_an_end_that_nobody_could_be_told_of_does_not_count() -> None:
+    runs = [run(code=0), run("cluster2", first=130, last=140)]
+    assert not judged(runs, "COMPLETED", restartable=True, outages=[lost_at(110.1)]).broken
+
+
+def test_runs_that_live_beside_each_other_are_seen() -> None:
+    runs = [run(last=140, code=None), run("cluster2", first=130, last=150)]
+    assert promises(judged(runs, "COMPLETED", restartable=True).broken) == [OVERLAP]
+
+
+def test_a_frozen_run_may_live_on_for_as_long_as_killing_it_takes() -> None:
+    frozen = Outage("frozen", frozenset({"cluster1"}), 110.0, 160.0)
+    thawed = Run("a", "cluster1", 0, [100.0, 109.5, 160.2, 161.0], 100.0)
+    found = judged([thawed, run("cluster2", first=150, last=170)], "COMPLETED", restartable=True, outages=[frozen])
+    assert not found.broken
+    assert found.thawed == [pytest.approx(1.0)]
+
+
+def test_a_frozen_run_that_lives_on_for_longer_is_an_overlap() -> None:
+    frozen = Outage("frozen", frozenset({"cluster1"}), 110.0, 160.0)
+    thawed = Run("a", "cluster1", 0, [100.0, 109.5, 160.2, 161.0, 165.0], 100.0)
+    found = judged([thawed, run("cluster2", first=150, last=170)], "COMPLETED", restartable=True, outages=[frozen])
+    assert promises(found.broken) == [OVERLAP]
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [(0, "FAILED"), (0, "CANCELLED"), (0, "TIMEOUT"), (3, "COMPLETED"), (None, "COMPLETED")]
+)
+def test_a_state_that_is_not_the_truth_is_wrong(code: int | None, state: str) -> None:
+    assert promises(judged([run(code=code)], state).broken) == [WRONG]
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "COMPLETED"), (3, "FAILED"), (None, "FAILED")])
+def test_the_truth_is_right(code: int | None, state: str) -> None:
+    assert not judged([run(code=code)], state).broken
+
+
+def test_failed_is_the_truth_of_an_end_whose_zone_was_lost_at_once() -> None:
+    assert not judged([run(code=0)], "FAILED", outages=[lost_at(111.0)]).broken
+    assert promises(judged([run(code=0)], "FAILED", outages=[lost_at(150.0)]).broken) == [WRONG]
+    assert promises(judged([run(code=0)], "FAILED", outages=[lost_at(111.0, "cluster2")]).broken) == [WRONG]
+
+
+def test_a_restartable_job_does_not_fail_for_being_interrupted() -> None:
+    assert promises(judged([run(code=None)], "FAILED", restartable=True).broken) == [WRONG]
+
+
+def test_what_is_called_over_may_not_live_on() -> None:
+    assert promises(judged([run(code=None)], "FAILED", since=105.0).broken) == [WRONG]
+    assert promises(judged([run(code=None)], "CANCELLED", since=105.0, cancelled=True).broken) == [WRONG]
+
+
+def test_the_tasks_of_an_array_are_counted() -> None:
+    job = Submitted("job", (0, 1, 2), restartable=False, code=0)
+    runs = {("job", 0): [run()], ("job", 1): [run(code=None)], ("job", 2): [run()]}
+
+    def said(tasks: dict[str, int]) -> list[str]:
+        court = Court([], KILL_TIME)
+        court.judge(job, Told("FAILED", "", 200.0, tasks), runs)
+        return promises(court.judgement.broken)
+
+    assert said({"COMPLETED": 2, "FAILED": 1}) == []
+    assert said({"COMPLETED": 1, "FAILED": 2}) == [WRONG]
+    assert said({"COMPLETED": 3}) == [WRONG]
