@@ -27,9 +27,10 @@ def drill(
     file: EnvironmentFile = ENVIRONMENT_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Let something fail while jobs run, mend it, and check that no work was lost. Exit status 1 when a promise broke.
+    """Let something fail while jobs run, and check that no work was lost.
 
-    The evidence is what the jobs' own payloads write down, beside what the portal says in the end.
+    What failed is mended. The evidence is what the jobs' own payloads write down, beside what the portal says in the
+    end. Exit status 1 when a promise was broken, or the fault had no effect.
     """
     # Here, and not above: `tandem drill --help` starts at once without them.
     from tandem.drills.faults import FAULTS

@@ -1,6 +1,7 @@
 """One drill on a running environment: some jobs, one fault, and the judgement."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 from tandem.drills.faults import Fault
 from tandem.drills.load import Wanted
@@ -41,11 +42,12 @@ def run_drill(fault: Fault, environment: Environment, say: Say) -> Outcome:
             load.burst(JOBS_BEFORE)
             say(f"{JOBS_BEFORE} jobs are submitted")
 
-        def meanwhile() -> None:
-            count = len(load.waiting)
-            load.burst(count)
-            say(f"{count} jobs are submitted meanwhile")
-
-        struck = strike(fault, hold, watch, say, stopping=lambda: False, meanwhile=meanwhile)
+        count = len(load.waiting)
+        # On a thread: the portal may be able to take them only when the fault is over.
+        with ThreadPoolExecutor() as pool:
+            meanwhile = pool.submit(load.burst, count)
+            struck = strike(fault, hold, watch, say, stopping=lambda: False)
+            meanwhile.result()
+        say(f"{count} more jobs were submitted meanwhile")
         trial.wait(SETTLED_WITHIN)
         return trial.judge([struck])

@@ -95,7 +95,6 @@ def strike(
     *,
     stopping: Callable[[], bool],
     window: str = "",
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> Struck:
     """Do it, hold it, end it whatever happens, and wait until all is well."""
     began = time.time()
@@ -104,7 +103,6 @@ def strike(
     try:
         try:
             fault.begin()
-            meanwhile()
             _pause(hold / 2, stopping)
             fault.halfway()
             _pause(hold / 2, stopping)

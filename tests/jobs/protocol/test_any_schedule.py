@@ -26,7 +26,7 @@ class Chaos:
     def __init__(self, world: World, owner: Person, seed: int) -> None:
         self.world = world
         self.owner = owner
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.jobs: list[Job] = []
         self.starts: dict[object, list[Run]] = {}
         self.completed: set[object] = set()

@@ -6,7 +6,7 @@ Time is the world's own: `pass_time` moves it on.
 
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
