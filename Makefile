@@ -48,7 +48,7 @@ packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; 
 	@echo "== Debian packages"; $(PY) -m tandem.local.packages
 
 test: packages $(BUNDLE) ## every test, with all the set-up that they need
-	@echo "== tests"; $(PY) -m pytest
+	@echo "== tests"; $(PY) -m pytest --verbose --numprocesses 2 --dist loadgroup
 
 retest: packages $(BUNDLE) ## the tests that failed last time
 	@echo "== the tests that failed"; $(PY) -m pytest --last-failed --last-failed-no-failures=none

@@ -7,6 +7,13 @@ import pytest
 from tests.region import KEPT, Region, bring_up, forget_dead_runs, kept_region, take_down, write_environment
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the two processes that run tests one has all that need real clusters; the other takes the rest meanwhile."""
+    for item in items:
+        if item.get_closest_marker("region") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("region"))
+
+
 @pytest.fixture(scope="session")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     """Real clusters: started once for all tests that ask for them, beside a person's own environment."""

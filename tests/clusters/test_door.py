@@ -111,7 +111,7 @@ def test_a_stream_nobody_listens_to_any_more_is_ended_with_all_its_processes(hos
     async def listen_briefly() -> None:
         stream = door.stream("zed", "cluster1", "echo on; sleep 321 & sleep 321")
         assert await anext(stream) == b"on\n"
-        assert "sleep 321" in host.inside("ps", "-u", "zed", "-o", "args")
+        wait_until(lambda: "sleep 321" in host.inside("ps", "-u", "zed", "-o", "args"), "the stream's processes")
         await stream.aclose()
 
     asyncio.run(listen_briefly())
