@@ -63,8 +63,11 @@ class Spooler(models.Model):
 
 
 def new_job_id() -> uuid.UUID:
-    """A fresh id. Its first half is random, and that of its placements' ids too; its second half follows from it."""
-    return job_id_of(uuid.UUID(bytes=secrets.token_bytes(16)))
+    """A fresh id. Its first half is random, and that of its placements' ids too; its second half follows from it.
+
+    The first half says which version of ids this is, and MariaDB takes none that says what there is not.
+    """
+    return job_id_of(uuid.uuid4())
 
 
 def new_placement_id(job_id: uuid.UUID) -> uuid.UUID:
