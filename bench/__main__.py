@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.bringing_up import bringing_up
+from bench.failing_over import looking, losing_a_zone, no_capacity
 from bench.lab import laboratory
 from bench.measure import Row
 from bench.polling import polling
@@ -13,7 +14,7 @@ from tandem import __version__
 from tandem.local.machine import machine
 
 RESULTS = Path(__file__).parent / "results.md"
-PARTS = ("up", "polling", "durable", "sustained")
+PARTS = ("up", "polling", "durable", "sustained", "failover")
 
 
 def main() -> None:
@@ -37,6 +38,10 @@ def main() -> None:
             rows += said(until_durable(lab, token, wanted.rounds, wanted.count // 4))
         if "sustained" in parts:
             rows += said(sustained(lab, token, wanted.rounds, wanted.count))
+        if "failover" in parts:
+            rows += said(looking(lab, token))
+            rows += said(no_capacity(lab, token, wanted.rounds - 1))
+            rows += said(losing_a_zone(lab, token, wanted.rounds))
     if not wanted.parts:
         RESULTS.write_text(page(rows, wanted.rounds))
         print(f"written to {RESULTS}")

@@ -96,9 +96,10 @@ class Requests:
     Not httpx: on two cores the time a client takes is time that is measured.
     """
 
-    def __init__(self, lab: Lab, token: str = "") -> None:
+    def __init__(self, lab: Lab, token: str = "", seconds: float | None = None) -> None:
         trust = ssl.create_default_context(cafile=str(lab.state.root / "ca.pem"))
-        self._connection = http.client.HTTPSConnection("127.0.0.1", lab.environment.portal.port, context=trust)
+        port = lab.environment.portal.port
+        self._connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=seconds, context=trust)
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def __enter__(self) -> "Requests":

@@ -41,7 +41,10 @@ class NodeOut(Schema):
 
 
 class ClusterOut(Schema):
-    """A cluster as last seen. `age` says how many seconds ago that was; null: it never answered."""
+    """A cluster as last seen. `age` says how many seconds ago that was; null: it never answered.
+
+    `shortages` says, by queue, why the cloud did not provide nodes for it: `reason`, `node`, `since`, `seen_at`.
+    """
 
     name: str
     zone: str
@@ -52,6 +55,7 @@ class ClusterOut(Schema):
     error: str
     queues: list[QueueOut]
     nodes: list[NodeOut]
+    shortages: dict[str, dict[str, str]]
 
     @staticmethod
     def resolve_age(cluster: Cluster, context: Any) -> float | None:
