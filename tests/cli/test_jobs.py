@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.utils import timezone
 
-from tandem.jobs.models import Job, JobState
+from tandem.jobs.models import Job, JobState, Task
 
 pytestmark = pytest.mark.usefixtures("signed_in", "no_wait")
 
@@ -159,6 +159,23 @@ def test_list_goes_from_page_to_page(tandem):
     assert len(tandem("job", "list", "--limit", "2", "--json").json) == 2
     assert len(tandem("job", "list", "--json").json) == 3
     assert tandem("job", "list", "--state", "running", "--json").json == []
+
+
+def test_tasks_are_listed_from_page_to_page(tandem):
+    job = tandem("job", "submit", "--array", "0-299", "/bin/true").stdout.strip()
+    Task.objects.create(job_id=job, index=1, state="FAILED", exit_code=7, reason="exit code 7")
+    shown = tandem("job", "tasks", job).stdout
+    assert "failed" in shown
+    assert "exit code 7" in shown
+    assert [row["index"] for row in tandem("job", "tasks", "--limit", "250", "--json", job).json] == list(range(250))
+    assert [row["index"] for row in tandem("job", "tasks", "--state", "failed", "--json", job).json] == [1]
+    assert "299 accepted, 1 failed" in tandem("job", "show", job).stdout
+
+
+def test_what_is_wished_and_not_done_yet_is_said(tandem):
+    job = tandem("job", "submit", "/bin/true").stdout.strip()
+    assert "Cancelling: it counts as cancelled once" in tandem("job", "cancel", job).stderr
+    assert "Cancelling: it counts as cancelled once" in " ".join(tandem("job", "show", job).stdout.split())
 
 
 def test_a_job_is_named_by_the_beginning_of_its_id(tandem):

@@ -234,9 +234,9 @@ class TestTheJob:
 
     def test_every_changing_part_comes_again_with_its_place(self, ada: Person, adas: Client, make_job: Any) -> None:
         fragment = text_of(adas, "job-status", make_job(ada), **HX)
-        for part in ("job-context", "job-actions", "job-notices", "job-facts", "job-timeline"):
+        for part in ("job-context", "job-actions", "job-notices", "job-facts", "job-placements", "job-timeline"):
             assert f'id="{part}"' in fragment
-        assert fragment.count('hx-swap-oob="true"') == 6
+        assert fragment.count('hx-swap-oob="true"') == 7
 
     def test_a_page_that_shows_everything_already_is_left_alone(self, ada: Person, adas: Client, make_job: Any) -> None:
         job = make_job(ada)
@@ -248,6 +248,30 @@ class TestTheJob:
         assert adas.get(address).status_code == 204
         placed(job)
         assert adas.get(address).status_code == 200
+
+    def test_what_is_unknown_is_as_old_as_its_clusters_last_answer(
+        self, ada: Person, adas: Client, two_clusters: list[Cluster], make_job: Any
+    ) -> None:
+        now = timezone.now()
+        Cluster.objects.filter(name="cluster2").update(state="DOWN", last_answer_at=now - timedelta(minutes=7))
+        make_job(ada, state=JobState.UNKNOWN, state_since=now - timedelta(minutes=5), cluster="cluster2")
+        page = text_of(adas, "jobs")
+        assert "7 min ago" in page
+        assert "5 min ago" not in page
+
+    def test_placements_are_told_where_there_was_more_than_one(self, ada: Person, adas: Client, make_job: Any) -> None:
+        job = make_job(ada, state=JobState.RUNNING, started_at=timezone.now())
+        lost = placed(job, cluster="cluster1", state=PlacementState.LOST)
+        Task.objects.all().delete()
+        placed(job, cluster="cluster2", phase="running")
+        told = job_page(job).handings
+        assert [(one.placement.cluster, one.became) for one in told] == [
+            ("cluster1", "no longer known there"),
+            ("cluster2", "runs"),
+        ]
+        assert "no longer known there" in text_of(adas, "job", job)
+        lost.delete()
+        assert not job_page(job).handings
 
     def test_the_timeline_says_who_did_what(self, ada: Person, adas: Client, make_job: Any) -> None:
         job = make_job(ada)
@@ -261,6 +285,51 @@ class TestTheJob:
         page = text_of(adas, "job-status", job)
         for words in ("on cluster1", "by chief", "the node is booting", "on cluster1 itself"):
             assert words in page
+
+
+class TestTasks:
+    @pytest.fixture
+    def array(self, ada: Person, make_job: Any) -> Job:
+        job = make_job(ada, array="0-59", task_count=60, state=JobState.RUNNING, cluster="cluster1")
+        first = placed(job, cluster="cluster1")
+        Task.objects.all().delete()
+        second = Placement.objects.create(
+            id=new_placement_id(job.id), job=job, cluster="cluster2", state_since=timezone.now(), state="SUBMITTED"
+        )
+        Task.objects.create(job=job, index=0, state=JobState.COMPLETED, owner=first, exit_code=0)
+        Task.objects.create(job=job, index=1, state=JobState.FAILED, owner=second, exit_code=7, reason="exit code 7")
+        made: Job = job
+        return made
+
+    def test_all_of_them_are_one_list_wherever_they_ran(self, array: Job, adas: Client) -> None:
+        page = text_of(adas, "job", array)
+        for words in ("All 60", "Completed</span> 1", "Failed</span> 1", "Pending</span> 58", "exit code 7"):
+            assert words in page
+        assert page.index(">cluster1</td>") < page.index(">cluster2</td>")
+
+    def test_pages_go_on_where_the_last_one_ended(self, array: Job, adas: Client) -> None:
+        address, seen = reverse("job-tasks", args=[array.pk]), []
+        after: int | None = None
+        while True:
+            context = adas.get(address, {} if after is None else {"after": after}).context
+            seen += [line.index for line in context["tasks"].lines]
+            after = context["tasks"].next
+            if after is None:
+                break
+        assert seen == list(range(60))
+
+    def test_those_of_one_state_are_picked_out_also_where_they_have_no_row(self, array: Job, adas: Client) -> None:
+        address = reverse("job-tasks", args=[array.pk])
+        assert [line.index for line in adas.get(address, {"state": "FAILED"}).context["tasks"].lines] == [1]
+        assert adas.get(address, {"state": "PENDING", "after": 57}).context["tasks"].lines[0].index == 58
+        assert "No task is in this state now." in adas.get(address, {"state": "TIMEOUT"}).content.decode()
+
+    @pytest.mark.parametrize("query", [{"state": "<b>"}, {"after": "x"}, {"after": "9" * 30}, {"after": "-1"}])
+    def test_what_is_no_choice_is_refused(self, query: dict[str, str], array: Job, adas: Client) -> None:
+        assert adas.get(reverse("job-tasks", args=[array.pk]), query).status_code == 400
+
+    def test_somebody_elses_are_not_there(self, bob: Person, adas: Client, make_job: Any) -> None:
+        assert adas.get(reverse("job-tasks", args=[make_job(bob, array="0-1").pk])).status_code == 404
 
 
 class TestFiles:

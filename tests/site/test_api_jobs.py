@@ -169,6 +169,39 @@ def test_a_job_shows_its_placements_and_its_tasks_by_state(as_mia):
     assert shown["tasks"] == {"RUNNING": 2, "COMPLETED": 1}
 
 
+def test_an_arrays_tasks_are_listed_in_pages(as_mia, is_problem):
+    job = submit(as_mia, {**HELLO, "array": "0-8:2,20"})
+    row = Job.objects.get()
+    Task.objects.create(job=row, index=4, state=JobState.FAILED, exit_code=3, reason="exit code 3", attempt=1)
+    seen, address = [], f"/jobs/{job['id']}/tasks?page_size=4"
+    while address:
+        page = as_mia.get(address).json()
+        seen += page["results"]
+        address = page["next"] and page["next"].removeprefix("/api/v1")
+    assert [one["index"] for one in seen] == [0, 2, 4, 6, 8, 20]
+    assert [(one["state"], one["exit_code"], one["attempt"]) for one in seen[1:3]] == [
+        ("ACCEPTED", None, 0),
+        ("FAILED", 3, 1),
+    ]
+    assert as_mia.get(f"/jobs/{job['id']}").json()["tasks"] == {"ACCEPTED": 5, "FAILED": 1}
+    failed = as_mia.get(f"/jobs/{job['id']}/tasks?state=FAILED").json()
+    assert ([one["index"] for one in failed["results"]], failed["next"]) == ([4], None)
+    is_problem(as_mia.get(f"/jobs/{job['id']}/tasks?state=BROKEN"), 422)
+
+
+def test_a_job_without_array_has_no_tasks(as_mia, is_problem):
+    is_problem(as_mia.get(f"/jobs/{submit(as_mia)['id']}/tasks"), 409)
+
+
+def test_somebody_elses_tasks_are_not_there(as_mia, as_tom, is_problem):
+    is_problem(as_tom.get(f"/jobs/{submit(as_mia, {**HELLO, 'array': '0-1'})['id']}/tasks"), 404)
+
+
+def test_a_cancel_is_answered_with_what_stands_against_it(as_mia):
+    job = submit(as_mia)
+    assert as_mia.post(f"/jobs/{job['id']}/cancel").json()["wishes"][0].startswith("Cancelling: ")
+
+
 def test_jobs_are_filtered_by_state_cluster_project_and_id(as_mia):
     jobs = [submit(as_mia, {**HELLO, "project": project}) for project in ("a", "a", "b")]
     Job.objects.filter(pk=jobs[0]["id"]).update(state=JobState.FAILED, cluster="cluster1")

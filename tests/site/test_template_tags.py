@@ -39,7 +39,8 @@ def test_a_job_to_be_cancelled_is_cancelling_until_it_has_ended() -> None:
 
 
 def test_unknown_shows_its_age() -> None:
-    job = SimpleNamespace(state="UNKNOWN", state_since=timezone.now() - timedelta(minutes=5), scheduler_state="RUNNING")
+    seen = timezone.now() - timedelta(minutes=5)
+    job = SimpleNamespace(state="UNKNOWN", last_seen_at=seen, scheduler_state="RUNNING")
     badge = rendered("{% state_badge job %}", job=job)
     assert "5 min ago" in badge
     assert "The scheduler says RUNNING" in badge

@@ -186,6 +186,8 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         "Name": job["name"],
         "Project": job["project"],
         "State": word_of(job),
+        "Last seen": ago(job["last_seen_at"]),
+        "Wished": "; ".join(job["wishes"]),
         "Reason": job["reason"],
         "Scheduler": " ".join(filter(None, [job["scheduler_state"], job["scheduler_reason"]])),
         "Cluster": job["cluster"] or job["wanted_cluster"],
@@ -203,8 +205,41 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
             table.add_row(label, Text(value))
     for placement in job["placements"]:
         where = f"{placement['cluster']} {placement['scheduler_id']}".strip()
-        words = " · ".join(filter(None, [where, placement["state"].lower(), placement["message"]]))
-        table.add_row("Placement", Text(words))
+        said = " ".join(filter(None, [placement["scheduler_state"], placement["scheduler_reason"]]))
+        attempt = f"attempt {placement['attempt']}" if placement["attempt"] else ""
+        words = " · ".join(filter(None, [where, placement["state"].lower(), attempt, said, placement["message"]]))
+        table.add_row("Placement", Text(f"{words} · {ago(placement['created_at'])}"))
+    out.print(table)
+
+
+@app.command()
+def tasks(
+    job_id: JobId,
+    state: Annotated[str | None, typer.Option(help="Only tasks in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="At most so many, in the order of indices.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the tasks of an array, wherever each of them runs or ran."""
+    with connected() as portal:
+        path = f"/jobs/{full_id(portal, job_id)}/tasks"
+        rows = list(portal.pages(path, limit, cursor_name="after", state=state.upper() if state else None))
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        err.print("No task is in this state.")
+        return
+    table = Table("Task", "State", "Cluster", "Attempt", "Exit code", "Ran for", "Reason", box=None)
+    for row in rows:
+        table.add_row(
+            str(row["index"]),
+            Text(row["state"].lower(), style=STYLES.get(row["state"], "")),
+            Text(row["cluster"]),
+            str(row["attempt"]),
+            "" if row["exit_code"] is None else str(row["exit_code"]),
+            took(row["started_at"], row["ended_at"]),
+            Text(row["reason"]),
+        )
     out.print(table)
 
 
@@ -310,3 +345,5 @@ def say_state(job: dict[str, Any]) -> None:
     code = f", exit code {job['exit_code']}" if job["exit_code"] else ""
     reason = f": {job['reason']}" if job["reason"] else ""
     err.print(f"{job['id'][:8]} {word_of(job)}{where}{code}{reason}", markup=False)
+    for wish in job.get("wishes", []):
+        err.print(f"  {wish}", markup=False)

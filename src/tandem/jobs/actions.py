@@ -143,36 +143,46 @@ def cancel_job(job: Job, by: Person) -> None:
 def hold_job(job: Job, by: Person) -> None:
     """Record that the job is not to start before it is released. One compare-and-swap on the job's row.
 
-    Raises ActionRefused when it has started or is over.
+    Asking twice is asking once. Raises ActionRefused when it has started or is over.
     """
     waiting = (JobState.ACCEPTED, JobState.PENDING, JobState.UNKNOWN)
-    _record_wish(job, by, "job.hold", Q(state__in=waiting, started_at=None), hold_wanted=True)
+    allowed = Q(state__in=waiting, started_at=None)
+    _record_wish(job, by, "job.hold", allowed, Q(hold_wanted=True), hold_wanted=True)
 
 
 def release_job(job: Job, by: Person) -> None:
-    """Record that a held job may start. One compare-and-swap on the job's row. Raises ActionRefused when it is over."""
-    _record_wish(job, by, "job.release", ~Q(state__in=FINAL_STATES), hold_wanted=False)
+    """Record that a held job may start. One compare-and-swap on the job's row.
+
+    Nothing happens to one that nobody holds. Raises ActionRefused when it is over.
+    """
+    _record_wish(job, by, "job.release", ~Q(state__in=FINAL_STATES), Q(hold_wanted=False), hold_wanted=False)
 
 
 def requeue_job(job: Job, by: Person) -> None:
     """Record that a running, restartable job is to be stopped and started again. One compare-and-swap on its row.
 
-    Raises ActionRefused for a job that is not restartable, or does not run: submit it again instead.
+    Asking twice is asking once. Raises ActionRefused for a job that is not restartable, or does not run: submit it
+    again instead.
     """
     if not job.restartable:
         raise ActionRefused("only a restartable job can start a second time; submit it again instead")
-    _record_wish(job, by, "job.requeue", Q(state=JobState.RUNNING), requeue_wanted_at=timezone.now())
+    allowed = Q(state=JobState.RUNNING) | Q(state=JobState.UNKNOWN, started_at__isnull=False)
+    asked = Q(requeue_wanted_at__isnull=False)
+    _record_wish(job, by, "job.requeue", allowed, asked, requeue_wanted_at=timezone.now())
 
 
 @done_again
-def _record_wish(job: Job, by: Person, kind: str, allowed: Q, **fields: object) -> None:
+def _record_wish(job: Job, by: Person, kind: str, allowed: Q, asked: Q, **fields: object) -> None:
+    """Record a wish where it is `allowed`, unless it was `asked` for before."""
+    rows = Job.objects.filter(allowed, pk=job.pk, cancel_wanted_at=None)
     with transaction.atomic():
-        recorded = Job.objects.filter(allowed, pk=job.pk, cancel_wanted_at=None).update(asked_by=by, **fields)
+        recorded = rows.exclude(asked).update(asked_by=by, **fields)
         if recorded:
             Event.objects.create(owner_id=job.owner_id, job=job, kind=kind, data={"by": by.username})
     job.refresh_from_db()
-    if not recorded:
-        raise ActionRefused(f"the job is {job.get_state_display().lower()}")
+    if not recorded and not rows.filter(asked).exists():
+        word = "being cancelled" if job.is_cancelling else job.get_state_display().lower()
+        raise ActionRefused(f"the job is {word}")
 
 
 def wait_for_first_answer(job: Job, seconds: float = 2.0) -> Job:

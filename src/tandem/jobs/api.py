@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,15 +19,17 @@ from ninja.pagination import paginate
 from tandem.accounts.authentication import person_of
 from tandem.accounts.models import Person
 from tandem.jobs import actions, outputs
-from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputOut
+from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputOut, TasksOut
 from tandem.jobs.models import Job, JobState
 from tandem.jobs.queries import visible_jobs
 from tandem.jobs.submission import Submission, check_submission
+from tandem.jobs.tasks import task_page
 from tandem.node import this_environment
 
 router = Router(tags=["jobs"])
 
 LONGEST_WAIT = 10.0
+MOST_INDEX = 10**9
 RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{1,18})?|-(?P<suffix>\d{1,18}))")
 # A user's file is never shown by the browser as a page of ours.
 OUTPUT_HEADERS = {
@@ -106,28 +109,47 @@ def show(request: HttpRequest, job_id: uuid.UUID) -> Job:
     return _job(request, job_id)
 
 
-@router.post("/{uuid:job_id}/cancel", response=JobOut, operation_id="cancel_job", summary="Cancel a job")
+@router.post("/{uuid:job_id}/cancel", response=JobDetailOut, operation_id="cancel_job", summary="Cancel a job")
 def cancel(request: HttpRequest, job_id: uuid.UUID) -> Job:
     """Wish the job's end. It is CANCELLED once no run of it is left, `cancelling` until then."""
     return _changed(request, job_id, actions.cancel_job)
 
 
-@router.post("/{uuid:job_id}/hold", response=JobOut, operation_id="hold_job", summary="Hold a job")
+@router.post("/{uuid:job_id}/hold", response=JobDetailOut, operation_id="hold_job", summary="Hold a job")
 def hold(request: HttpRequest, job_id: uuid.UUID) -> Job:
     """Keep a job that waits from starting."""
     return _changed(request, job_id, actions.hold_job)
 
 
-@router.post("/{uuid:job_id}/release", response=JobOut, operation_id="release_job", summary="Release a held job")
+@router.post("/{uuid:job_id}/release", response=JobDetailOut, operation_id="release_job", summary="Release a held job")
 def release(request: HttpRequest, job_id: uuid.UUID) -> Job:
     """Let a held job start."""
     return _changed(request, job_id, actions.release_job)
 
 
-@router.post("/{uuid:job_id}/requeue", response=JobOut, operation_id="requeue_job", summary="Requeue a job")
+@router.post("/{uuid:job_id}/requeue", response=JobDetailOut, operation_id="requeue_job", summary="Requeue a job")
 def requeue(request: HttpRequest, job_id: uuid.UUID) -> Job:
     """Stop a restartable job and let it wait for its turn again."""
     return _changed(request, job_id, actions.requeue_job)
+
+
+@router.get("/{uuid:job_id}/tasks", response=TasksOut, operation_id="list_tasks", summary="List a job's tasks")
+def list_tasks(
+    request: HttpRequest,
+    job_id: uuid.UUID,
+    state: Annotated[JobState | None, Query(description="Only those in this state.")] = None,
+    after: Annotated[int | None, Query(ge=0, le=MOST_INDEX, description="Only those with a higher index.")] = None,
+    page_size: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Any:
+    """An array's tasks in the order of their indices, wherever each of them runs or ran. Without array: 409."""
+    job = _job(request, job_id)
+    if not job.array:
+        raise HttpError(409, "This job is no array: it has no tasks.")
+    page = task_page(job, page_size, after, state or "")
+    query = {"state": state.value if state else None, "page_size": page_size, "after": page.next}
+    known = {name: value for name, value in query.items() if value is not None}
+    address = f"/api/v1/jobs/{job.pk}/tasks?{urlencode(known)}"
+    return {"results": page.lines, "next": address if page.next is not None else None}
 
 
 @router.get(

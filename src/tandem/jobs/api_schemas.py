@@ -6,13 +6,15 @@ from uuid import UUID
 
 import pydantic
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Schema
 from ninja.errors import ValidationError
 from ninja.pagination import CursorPagination
 
 from tandem.jobs.models import Job, JobState, PlacementState
+from tandem.jobs.tasks import task_counts
+from tandem.jobs.wish_words import silent_clusters, wishes
 
 
 class PlacementOut(Schema):
@@ -37,6 +39,7 @@ class JobOut(Schema):
     """A job. `scheduler_state` and `scheduler_reason` are the cluster's own words beside Tandem's state.
 
     `cancelling`: to be cancelled, and not yet known to have stopped. `spooler` is a path on every cluster.
+    `last_seen_at`: of an UNKNOWN job, when it was last seen for sure.
     """
 
     id: UUID
@@ -46,6 +49,7 @@ class JobOut(Schema):
     application: str
     state: JobState
     state_since: datetime
+    last_seen_at: datetime | None
     reason: str
     wanted_cluster: str
     cluster: str
@@ -79,12 +83,40 @@ class JobOut(Schema):
         return job.spooler.path
 
 
+class TaskOut(Schema):
+    """A task of an array. `cluster` is where it was claimed; `attempt` counts from 0."""
+
+    index: int
+    state: JobState
+    cluster: str
+    attempt: int
+    exit_code: int | None
+    reason: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class TasksOut(Schema):
+    """Some of an array's tasks; `next` is the address of the next page."""
+
+    results: list[TaskOut]
+    next: str | None
+
+
 class JobDetailOut(JobOut):
-    """A job with what was submitted, where it was placed, and how many of its tasks are in which state."""
+    """A job with what was submitted, where it was placed, and how many of its tasks are in which state.
+
+    `wishes`: in words, what was wished for it (cancel, hold, release, requeue) and is not done yet.
+    """
 
     submission: dict[str, Any]
     placements: list[PlacementOut]
+    wishes: list[str]
     tasks: dict[str, int]
+
+    @staticmethod
+    def resolve_wishes(job: Job) -> list[str]:
+        return [str(wish) for wish in wishes(job, list(job.placements.all()), silent_clusters())]
 
     @staticmethod
     def resolve_placements(job: Job) -> Any:
@@ -92,8 +124,7 @@ class JobDetailOut(JobOut):
 
     @staticmethod
     def resolve_tasks(job: Job) -> dict[str, int]:
-        counts = job.tasks.order_by().values("state").annotate(number=Count("pk"))
-        return {row["state"]: row["number"] for row in counts}
+        return task_counts(job)
 
 
 class OutputOut(Schema):

@@ -4,14 +4,16 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count
 from django.utils import timezone
 
-from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.models import Cluster
+from tandem.clusters.scheduler import Phase
 from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.parameters import Parameter, parameters_of
 from tandem.jobs.script import ERROR, OUTPUT, output_name
 from tandem.jobs.submission import array_indices
+from tandem.jobs.tasks import task_counts
+from tandem.jobs.wish_words import ANSWERING, Wish, silent_clusters, wishes
 
 # A final state may still be corrected by a result that comes late; until then the page goes on listening.
 CORRECTED_WITHIN = timedelta(minutes=5)
@@ -40,6 +42,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Handing:
+    """A placement as the page shows it: what became of it, and what the scheduler says."""
+
+    placement: Placement
+    became: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
     """One job as its page shows it."""
 
@@ -47,6 +58,7 @@ class JobPage:
     placement: Placement | None
     placements: list[Placement]
     tasks: list[tuple[str, int]]
+    wishes: list[Wish]
     cluster: Cluster | None
     moments: list[Moment]
     now: datetime
@@ -60,8 +72,14 @@ class JobPage:
     @property
     def silent_cluster(self) -> Cluster | None:
         """The cluster that this job is on, while it does not answer: what is shown is what was last seen."""
-        answering = (ClusterState.UP, ClusterState.RECOVERING)
-        return None if self.job.is_final or not self.cluster or self.cluster.state in answering else self.cluster
+        return None if self.job.is_final or not self.cluster or self.cluster.state in ANSWERING else self.cluster
+
+    @property
+    def handings(self) -> list[Handing]:
+        """Every handing of the job to a cluster, where there is more to tell than that it was handed over once."""
+        told = [handing(placement, self.placement, self.job) for placement in self.placements]
+        uncertain = (PlacementState.NOT_SENT, PlacementState.DOUBT, PlacementState.LOST)
+        return told if len(told) > 1 or any(one.state in uncertain for one in self.placements) else []
 
     @property
     def was_refused(self) -> bool:
@@ -100,7 +118,8 @@ class JobPage:
         """The same for the same content: a page that shows this already is left alone."""
         rows = (self.job, *self.placements)
         fields = [getattr(row, column.attname) for row in rows for column in row._meta.concrete_fields]
-        shown = (fields, self.tasks, self.moments, self.is_live, self.cluster and self.cluster.state)
+        state = self.cluster and self.cluster.state
+        shown = (fields, self.tasks, self.wishes, self.moments, self.is_live, state, self.job.last_seen_at)
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
     @property
@@ -145,7 +164,8 @@ class JobPage:
     @property
     def may_requeue(self) -> bool:
         """It runs, and its owner said that it may start again."""
-        return self.may_cancel and self.job.restartable and self.job.state == JobState.RUNNING
+        runs = self.job.state == JobState.RUNNING or (self.job.state == JobState.UNKNOWN and self.job.started_at)
+        return bool(self.may_cancel and self.job.restartable and runs and not self.job.requeue_wanted_at)
 
 
 def job_page(job: Job) -> JobPage:
@@ -156,12 +176,13 @@ def job_page(job: Job) -> JobPage:
     current = next((placement for placement in placements if placement.pk == owner), newest)
     name = job.cluster or (current.cluster if current else "")
     events = Event.objects.filter(job=job).order_by("-id")[:MOST_EVENTS]
-    counts = job.tasks.order_by("state").values_list("state").annotate(number=Count("pk")) if job.array else []
+    silent = silent_clusters()
     return JobPage(
         job=job,
         placement=current,
         placements=placements,
-        tasks=[(str(state), int(number)) for state, number in counts],
+        tasks=list(task_counts(job).items()),
+        wishes=wishes(job, placements, silent),
         cluster=Cluster.objects.filter(pk=name).first() if name else None,
         moments=[told for told in map(moment, reversed(events)) if told],
         now=timezone.now(),
@@ -186,6 +207,30 @@ def moment(event: Event) -> Moment | None:
         who = f"by {data['by']}" if data.get("by") else f"on {data['where']} itself" if data.get("where") else ""
         return Moment(event.at, ACTS[event.kind], who, "")
     return Moment(event.at, data["reason"], "", "") if data.get("reason") else None
+
+
+BECAME = {
+    PlacementState.SUBMITTING: "being handed over",
+    PlacementState.REFUSED: "refused",
+    PlacementState.NOT_SENT: "could not be handed over",
+    PlacementState.DOUBT: "not known whether it arrived",
+    PlacementState.LOST: "no longer known there",
+}
+PHASES = {Phase.WAITING: "waits", Phase.RUNNING: "runs", Phase.SUSPENDED: "is suspended"}
+
+
+def handing(placement: Placement, shown: Placement | None, job: Job) -> Handing:
+    """What became of a placement, in words."""
+    state = PlacementState(placement.state)
+    became = BECAME.get(state, "")
+    if state is PlacementState.SUBMITTED:
+        became = PHASES.get(Phase(placement.phase), "") if placement.phase else ""
+        became = became or "handed over"
+    elif state is PlacementState.ENDED:
+        gave_way = job.started_at and shown and shown.pk != placement.pk and not placement.attempt
+        became = "gave way" if gave_way else f"ended: {placement.ending}" if placement.ending else "ended"
+    said = [placement.message.strip(), placement.scheduler_state, placement.scheduler_reason]
+    return Handing(placement, became, ", ".join(one for one in said if one not in ("", "None", job.reason)))
 
 
 def span(duration: timedelta) -> str:

@@ -7,6 +7,7 @@ most once: one per array index, task 0 without array. A *claim* on the shared fi
 import hashlib
 import secrets
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -144,8 +145,21 @@ class Job(models.Model):
         return f"/efs/spoolers/{self.owner.username}/.tandem/{self.id}"
 
     @property
+    def last_seen_at(self) -> datetime | None:
+        """Of an UNKNOWN job, when it was last seen for sure; None of others. Needs `queries.with_last_sight`."""
+        if self.state != JobState.UNKNOWN:
+            return None
+        answered: datetime | None = getattr(self, "cluster_answered_at", None)
+        return min(self.state_since, answered or self.state_since)
+
+    @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
+
+    @property
+    def is_held(self) -> bool:
+        """It was wished that it does not start, and it did not."""
+        return self.hold_wanted and not self.started_at and not self.is_final and not self.is_cancelling
 
     @property
     def is_cancelling(self) -> bool:

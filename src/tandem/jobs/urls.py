@@ -8,6 +8,7 @@ urlpatterns = [
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/status", views.status, name="job-status"),
+    path("jobs/<uuid:job_id>/tasks", views.tasks, name="job-tasks"),
     path("jobs/<uuid:job_id>/files", views.files, name="job-files"),
     path("jobs/<uuid:job_id>/cancel", views.cancel, name="job-cancel"),
     path("jobs/<uuid:job_id>/hold", views.hold, name="job-hold"),

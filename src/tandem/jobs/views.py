@@ -16,10 +16,13 @@ from tandem.accounts.models import Person
 from tandem.jobs import actions, outputs
 from tandem.jobs.event_reader import newest_event_id
 from tandem.jobs.job_page import job_page
-from tandem.jobs.models import Job
+from tandem.jobs.models import Job, JobState
 from tandem.jobs.queries import visible_jobs, with_words
+from tandem.jobs.tasks import task_counts, task_page
+from tandem.jobs.wish_words import silent_clusters
 
 JOBS_A_PAGE = 50
+TASKS_A_PAGE = 25
 LONGEST_SEARCH = 200
 STREAMS = "tandem.jobs.streams"
 
@@ -55,6 +58,7 @@ def job_list(request: HttpRequest, jobs: QuerySet[Job]) -> dict[str, object]:
         "before": before or "",
         "search": search,
         "everybody": person_of(request).is_administrator,
+        "silent": silent_clusters(),
     }
 
 
@@ -74,6 +78,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     since = newest_event_id()
     shown = job_page(job_or_404(request, job_id))
     context = {
+        **(task_list(request, shown.job, shown.is_live) if shown.job.array else {}),
         "title": shown.job.name,
         "page": shown,
         "job": shown.job,
@@ -90,6 +95,29 @@ def status(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     if request.GET.get("seen") == shown.mark:
         return HttpResponse(status=204)
     return render(request, "jobs/status.html", {"page": shown, "job": shown.job, "oob": True})
+
+
+def task_list(request: HttpRequest, of: Job, live: bool) -> dict[str, object]:
+    """One page of an array's tasks: those of one state if one is chosen, from where the page before ended."""
+    state, after = request.GET.get("state", ""), request.GET.get("after", "")
+    if state not in ("", *JobState) or not (after == "" or (after.isdecimal() and len(after) < 10)):
+        raise BadRequest("no such tasks")
+    place = int(after) if after else None
+    return {
+        "job": of,
+        "tasks": task_page(of, TASKS_A_PAGE, place, state),
+        "task_counts": list(task_counts(of).items()),
+        "task_state": state,
+        "task_after": place,
+        "live": live,
+    }
+
+
+@require_GET
+def tasks(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """The tasks of an array, as a fragment of its page."""
+    asked = job_or_404(request, job_id)
+    return render(request, "jobs/tasks.html", task_list(request, asked, not asked.is_final))
 
 
 @require_GET

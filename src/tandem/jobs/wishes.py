@@ -14,7 +14,7 @@ from django.utils import timezone
 from tandem.clusters.errors import AnswerLost, DoorError
 from tandem.clusters.scheduler import Phase
 from tandem.jobs.cases import JobCase
-from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 
 log = structlog.get_logger()
 
@@ -60,9 +60,14 @@ def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str],
     It is put back only when no scheduler can have heard of it. Whether it was done is seen at the next poll.
     """
     job = case.job
+    # What was placed after the wish has started again already.
+    meant = [one for one in case.placements if job.requeue_wanted_at and one.created_at <= job.requeue_wanted_at]
+    running = [placement for placement in live if placement.phase == Phase.RUNNING and placement in meant]
+    unseen = [one for one in meant if one.state in LIVE_PLACEMENTS and one.cluster not in case.around.answering]
+    if unseen and not running:
+        return  # told once its cluster answers
     if not Job.objects.filter(pk=job.pk, requeue_wanted_at=job.requeue_wanted_at).update(requeue_wanted_at=None):
         return  # another worker got there first
-    running = [placement for placement in live if placement.phase == Phase.RUNNING]
     problems = [_ask(scheduler_of(placement.cluster).requeue, placement, job) for placement in running]
     if problems and not any(problem is None or isinstance(problem, AnswerLost) for problem in problems):
         Job.objects.filter(pk=job.pk, requeue_wanted_at=None).update(requeue_wanted_at=job.requeue_wanted_at)

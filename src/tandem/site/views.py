@@ -11,6 +11,7 @@ from django.utils import timezone
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.event_reader import newest_event_id
 from tandem.jobs.models import FINAL_STATES, Job
+from tandem.jobs.queries import with_last_sight
 
 # A watcher polls every few seconds: an answer older than this is shown as old, whatever the state says.
 STALE_AFTER = timedelta(seconds=30)
@@ -55,7 +56,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """What is running and waiting, what ended lately, and for a newcomer the first step."""
     # Before the jobs are read, so that what changes meanwhile is told.
     since = newest_event_id()
-    mine = Job.objects.filter(owner=request.user.pk)
+    mine = with_last_sight(Job.objects.filter(owner=request.user.pk))
     context = {
         "active": mine.exclude(state__in=FINAL_STATES).order_by("-created_at")[:SHOWN_ON_HOME],
         "ended": mine.filter(state__in=FINAL_STATES).order_by("-ended_at", "-created_at")[:SHOWN_ON_HOME],

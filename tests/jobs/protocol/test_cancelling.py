@@ -251,3 +251,28 @@ def test_a_held_job_does_not_go_out_and_a_waiting_one_is_held(world: World, ada:
     actions.release_job(held, ada)
     world.dispatch()
     assert state(held) == "PENDING"
+
+
+def test_a_requeue_that_is_wished_while_the_cluster_is_silent_is_asked_for_when_it_answers(
+    world: World, ada: Person
+) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    world.start(job)
+    world.poll()
+    cluster = world.clusters["cluster1"]
+    cluster.silent = True
+    world.poll()
+    assert state(job) == "UNKNOWN"
+    actions.requeue_job(job, ada)
+    world.poll()
+    world.poll("cluster2")
+    assert not cluster.verbs
+    assert job.requeue_wanted_at is not None
+    cluster.silent = False
+    world.set_state("cluster1", ClusterState.UP)
+    world.poll()
+    world.poll()
+    assert cluster.verbs == [("requeue", "ada")]
+    job.refresh_from_db()
+    assert job.requeue_wanted_at is None

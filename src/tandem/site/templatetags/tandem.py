@@ -74,14 +74,14 @@ def state_badge(job: Any) -> SafeString:
     if state not in FINAL and getattr(job, "cancel_wanted_at", None):
         look = CANCELLING
     scheduler_state = getattr(job, "scheduler_state", "")
-    since = getattr(job, "state_since", None) if state == "UNKNOWN" else None
+    since = getattr(job, "last_seen_at", None)
     return format_html(
         '<span class="badge state state-{}"{}>{}{}{}</span>',
         look.style,
         format_html(' title="{}"', f"The scheduler says {scheduler_state}") if scheduler_state else "",
         icon(look.icon),
         look.word,
-        format_html('<span class="state-age"> · {}</span>', ago(since)) if since else "",
+        format_html('<span class="state-age"> · seen {}</span>', ago(since)) if since else "",
     )
 
 

@@ -9,12 +9,14 @@ import { openOneTimeLink } from "./link";
 import { tellWhatFailed } from "./failures";
 import { closeMessages } from "./messages";
 import { showOutput } from "./output";
+import { readAgainAfterCuts } from "./reconnect";
 import { runSidebar } from "./sidebar";
 import { runSubmission } from "./submission";
 
 // Extensions, and modules of single pages, find it here.
 (window as unknown as { htmx: typeof htmx }).htmx = htmx;
 
+readAgainAfterCuts();
 keepTimesCounting();
 listenForCopies();
 fadeWhatChanged();
