@@ -15,6 +15,7 @@ class Files:
 
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self.attempt = 0
         self.grow = lambda: None
 
     def list(self, job, person):
@@ -27,7 +28,7 @@ class Files:
             raise outputs.OutputMissing("There is no such file, or not yet.")
         content = self.content[path]
         start = offset if last is None else max(0, len(content) - last)
-        return outputs.Part(len(content), start, content[start : start + min(most, 4)])
+        return outputs.Part(len(content), start, content[start : start + min(most, 4)], str(self.attempt))
 
 
 @pytest.fixture
@@ -98,6 +99,39 @@ def test_follow_prints_each_byte_once_from_before_there_is_a_file_to_after_the_e
     outcome = tandem("job", "output", "--follow", job)
     assert outcome.stdout == "one\ntwo\nthree\nlast\n"
     assert outcome.status == 0
+
+
+@pytest.mark.parametrize("second", [b"2nd\n", b"second\n", b"the second one\n"])
+def test_follow_begins_anew_with_a_later_attempts_file_however_long_it_is(tandem, files, job, second):
+    readings = []
+
+    def grow():
+        readings.append(1)
+        if len(readings) == 1:
+            files.content["output.txt"] = b"first.\n"
+        if len(readings) == 4:
+            files.content["output.txt"], files.attempt = second, 1
+            Job.objects.update(state=JobState.COMPLETED)
+
+    files.grow = grow
+    outcome = tandem("job", "output", "--follow", job)
+    assert outcome.stdout == "first.\n" + second.decode()
+    assert outcome.stderr.count("begun anew") == 1
+
+
+def test_follow_begins_anew_with_a_file_that_was_cut_off(tandem, files, job):
+    readings = []
+
+    def grow():
+        readings.append(1)
+        if len(readings) == 1:
+            files.content["output.txt"] = b"first.\n"
+        if len(readings) == 4:
+            files.content["output.txt"] = b"2nd\n"
+            Job.objects.update(state=JobState.COMPLETED)
+
+    files.grow = grow
+    assert tandem("job", "output", "--follow", job).stdout == "first.\n2nd\n"
 
 
 def test_output_is_saved(tandem, files, job, home):

@@ -32,9 +32,9 @@ def served_as_by_uvicorn(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(output_stream, "SLOW", 0.001)
 
 
-def answer(size: int, offset: int, data: bytes) -> bytes:
+def answer(size: int, offset: int, data: bytes, file: int = 7) -> bytes:
     """As the script on the cluster answers."""
-    return b"%d %d\n" % (size, offset) + data
+    return b"%d %d %d\n" % (size, offset, file) + data
 
 
 def watch(client: Client, job: Job, query: str = "file=output.txt", most: int = 50, **headers: str) -> list[Event]:
@@ -74,9 +74,9 @@ class TestWhileAClusterAnswers:
         fake_door.answers = [answer(20, 0, b"one\n"), answer(20, 4, b"two\n"), answer(9, 8, b"3")]
         events = watch(adas, job)
         assert events == [
-            ("text", {"text": "one\n", "size": 20, "skipped": 0}, "4"),
-            ("text", {"text": "two\n", "size": 20, "skipped": None}, "8"),
-            ("text", {"text": "3", "size": 9, "skipped": None}, "9"),
+            ("text", {"text": "one\n", "size": 20, "skipped": 0}, "4-7"),
+            ("text", {"text": "two\n", "size": 20, "skipped": None}, "8-7"),
+            ("text", {"text": "3", "size": 9, "skipped": None}, "9-7"),
             ("end", {}, ""),
         ]
         path = job.spooler.path
@@ -104,8 +104,8 @@ class TestWhileAClusterAnswers:
         self, ada: Person, adas: Client, make_job: Callable[..., Job], fake_door: Any
     ) -> None:
         fake_door.answers = [answer(9, 8, b"!")]
-        events = watch(adas, make_job(ada, **DONE), "file=output.txt&from=2", **{"Last-Event-ID": "8"})
-        assert events[0] == ("text", {"text": "!", "size": 9, "skipped": None}, "9")
+        events = watch(adas, make_job(ada, **DONE), "file=output.txt&from=2-7", **{"Last-Event-ID": "8-7"})
+        assert events[0] == ("text", {"text": "!", "size": 9, "skipped": None}, "9-7")
         assert fake_door.asked[0][2][2:4] == ("from", "8")
 
     def test_a_long_output_begins_near_its_end(
@@ -126,7 +126,22 @@ class TestWhileAClusterAnswers:
         self, ada: Person, adas: Client, make_job: Callable[..., Job], fake_door: Any
     ) -> None:
         fake_door.answers = [answer(9, 0, b"12345"), answer(3, 5, b""), answer(3, 0, b"new")]
-        assert watch(adas, make_job(ada, **DONE))[1] == ("text", {"text": "new", "size": 3, "skipped": 0}, "3")
+        assert watch(adas, make_job(ada, **DONE))[1] == ("text", {"text": "new", "size": 3, "skipped": 0}, "3-7")
+
+    def test_a_later_attempts_file_is_shown_from_its_start_however_long_it_is(
+        self, ada: Person, adas: Client, make_job: Callable[..., Job], fake_door: Any
+    ) -> None:
+        fake_door.answers = [answer(9, 0, b"first"), answer(7, 5, b"nd", file=8), answer(7, 0, b"the 2nd", file=8)]
+        events = watch(adas, make_job(ada, **DONE))
+        assert [event[1].get("text") for event in events] == ["first", "the 2nd", None]
+        assert events[1][1:] == ({"text": "the 2nd", "size": 7, "skipped": 0}, "7-8")
+
+    def test_a_connection_that_broke_notices_a_later_attempts_file_too(
+        self, ada: Person, adas: Client, make_job: Callable[..., Job], fake_door: Any
+    ) -> None:
+        fake_door.answers = [answer(7, 5, b"nd", file=8), answer(7, 0, b"the 2nd", file=8)]
+        events = watch(adas, make_job(ada, **DONE), "file=output.txt&from=5-7")
+        assert events[0][1] == {"text": "the 2nd", "size": 7, "skipped": 0}
 
     def test_a_letter_cut_in_two_is_shown_whole(
         self, ada: Person, adas: Client, make_job: Callable[..., Job], fake_door: Any

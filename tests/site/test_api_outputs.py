@@ -109,6 +109,20 @@ def test_a_part_is_read_by_range(as_mia, job, spooler, wanted, status, content, 
         assert answer.content == content
 
 
+@pytest.mark.parametrize("wanted", [None, "bytes=4-", "bytes=10-"])
+def test_a_file_that_another_was_put_in_the_place_of_is_told_from_it(as_mia, job, spooler, wanted):
+    (spooler / "output.txt").write_bytes(b"0123456789")
+    before = read(as_mia, job, "output.txt", wanted)["Tandem-File"]
+    with (spooler / "output.txt").open("ab") as grown:
+        grown.write(b"more")
+    assert read(as_mia, job, "output.txt", wanted)["Tandem-File"] == before
+    (spooler / "attempt.1").mkdir()
+    (spooler / "attempt.1" / "output.txt").write_bytes(b"9876543210")
+    os.link(spooler / "attempt.1" / "output.txt", spooler / "new")
+    (spooler / "new").rename(spooler / "output.txt")
+    assert read(as_mia, job, "output.txt", wanted)["Tandem-File"] != before
+
+
 def test_an_empty_file_is_whole(as_mia, job, spooler):
     (spooler / "output.txt").touch()
     assert (read(as_mia, job, "output.txt").status_code, read(as_mia, job, "output.txt").content) == (200, b"")

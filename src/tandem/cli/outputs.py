@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import httpx
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +21,8 @@ from tandem.cli.times import ago
 SPAN = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/")
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
 # 404: not there yet. 416: nothing beyond what we have.
-NOTHING_NEW = frozenset({404, 416})
+NOT_THERE = 404
+NOTHING_NEW = frozenset({NOT_THERE, 416})
 
 
 def output(
@@ -76,18 +78,30 @@ class Growth:
         self.portal = portal
         self.path = path
         self.wanted = f"-{tail}" if tail else "0-"
+        self.reached = 0
+        self.file = ""
 
     def piece(self, accept: frozenset[int]) -> bytes:
         """The next piece; empty when there is nothing new."""
         answer = self.portal.call(
             "GET", self.path, headers={"Range": f"bytes={self.wanted}", "Accept": "*/*"}, accept=accept
         )
+        if answer.status_code != NOT_THERE and self._is_another(answer):
+            err.print("The file was begun anew: what follows is the new one, from its start.", style="yellow")
+            self.wanted, self.reached = "0-", 0
+            return self.piece(accept)
         if answer.status_code in NOTHING_NEW:
             return b""
         span = SPAN.match(answer.headers.get("Content-Range", ""))
-        end = int(span["last"]) + 1 if span else len(answer.content)
-        self.wanted = f"{end}-"
+        self.reached = int(span["last"]) + 1 if span else len(answer.content)
+        self.wanted = f"{self.reached}-"
         return answer.content
+
+    def _is_another(self, answer: httpx.Response) -> bool:
+        """Whether this is no longer the file that was read before: a later attempt's, or one that was cut off."""
+        before, self.file = self.file, answer.headers.get("Tandem-File", self.file)
+        size = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        return before not in ("", self.file) or (size.isdigit() and int(size) < self.reached)
 
     def now(self) -> Iterator[bytes]:
         """All that the file holds now. PortalError if there is no such file."""

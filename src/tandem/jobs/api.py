@@ -176,7 +176,8 @@ def read_output(
 ) -> HttpResponse:
     """The bytes of a file, at most 8 MiB at a time: of a larger one a part comes (206), see `Content-Range`.
 
-    416 with the size when there is nothing at the place asked for: not yet, if the job still writes.
+    416 with the size when there is nothing at the place asked for: not yet, if the job still writes. `Tandem-File`
+    changes when the file was replaced, as a restarted job replaces its output: read it from the start then.
     """
     span = RANGE.fullmatch(wanted or "")
     most, offset, last = outputs.MOST_BYTES, 0, None
@@ -188,9 +189,10 @@ def read_output(
             most = max(0, min(most, int(span["last"]) - offset + 1))
     part = outputs.read_output(_job(request, job_id), person_of(request), path, offset=offset, last=last, most=most)
     if not part.data and (span or part.size):
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{part.size}"})
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{part.size}", "Tandem-File": part.file})
     whole = not span and len(part.data) == part.size
     response = HttpResponse(part.data, status=200 if whole else 206, headers=OUTPUT_HEADERS)
+    response["Tandem-File"] = part.file
     if not whole:
         response["Content-Range"] = f"bytes {part.offset}-{part.offset + len(part.data) - 1}/{part.size}"
     base = "".join(character if character.isprintable() else "_" for character in path.rsplit("/", 1)[-1])

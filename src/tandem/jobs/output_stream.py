@@ -37,6 +37,7 @@ FARTHEST_BEHIND = 4 * PIECE
 QUICK, SLOW = 0.3, 3.0
 DEADLINE = 8.0
 LOOK_UP_EVERY = 2.0
+POSITION = re.compile(r"(?P<offset>[0-9]{1,18})-(?P<file>[0-9]{1,20})")
 OUTPUT_NAME = re.compile(r"(?:output|error)(?:\.[0-9]{1,9})?\.txt")
 
 
@@ -83,19 +84,20 @@ async def output(request: HttpRequest, viewer: Viewer, job_id: uuid.UUID) -> Htt
         raise StreamRefused(400, "`file` must be the name of one of the job's output files.")
     if await in_database(seen_job, viewer, job_id) is None:
         raise StreamRefused(404, "There is no such job, or it belongs to somebody else.")
-    last = request.headers.get("Last-Event-ID") or request.GET.get("from", "")
-    offset = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
-    return event_stream(Growing(viewer, job_id, name, offset).messages())
+    last = POSITION.fullmatch(request.headers.get("Last-Event-ID") or request.GET.get("from", ""))
+    offset, file = (int(last["offset"]), last["file"]) if last else (None, "")
+    return event_stream(Growing(viewer, job_id, name, offset, file).messages())
 
 
 class Growing:
-    """One page's view of one growing file. `offset` is how far it was shown; None: not at all yet."""
+    """One page's view of one growing file. `offset` is how far `file` was shown; None: not at all yet."""
 
-    def __init__(self, viewer: Viewer, job_id: uuid.UUID, name: str, offset: int | None) -> None:
+    def __init__(self, viewer: Viewer, job_id: uuid.UUID, name: str, offset: int | None, file: str) -> None:
         self._viewer = viewer
         self._job_id = job_id
         self._name = name
         self._offset = offset
+        self._file = file
         self._silent = ""
         self._pause = QUICK
 
@@ -145,20 +147,21 @@ class Growing:
 
     def _take(self, piece: Part, over: bool) -> tuple[list[str], bool]:
         first = self._offset is None
-        if piece.size < piece.offset or piece.size - piece.offset > FARTHEST_BEHIND:
-            # Written anew from the start, or too much at once: begin again near the end.
+        is_new = not first and piece.file != self._file
+        if is_new or piece.size < piece.offset or piece.size - piece.offset > FARTHEST_BEHIND:
+            # A later attempt's, written anew from the start, or too much at once: begin again near the end.
             self._offset, self._pause = None, QUICK
             return [], False
         at_end = piece.offset + len(piece.data) >= piece.size
         data = piece.data if over and at_end else whole_part(piece.data)
         reached = piece.offset + len(data)
-        self._offset = reached
+        self._offset, self._file = reached, piece.file
         if not data:
             self._slow_down()
             return [], over and at_end
         self._pause = QUICK
         fresh = {"text": shown(data), "size": piece.size, "skipped": piece.offset if first else None}
-        return [message("text", fresh, reached)], over and at_end
+        return [message("text", fresh, f"{reached}-{piece.file}")], over and at_end
 
     def _slow_down(self) -> None:
         self._pause = min(self._pause * 1.5, SLOW)

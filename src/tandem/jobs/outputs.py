@@ -21,19 +21,22 @@ cd -- "$1" 2>/dev/null || { [ -e "$1" ] && exit 13; exit 2; }
 find . -xdev -type f -printf '%s %T@ %P\\0' 2>/dev/null | head -z -n "$2"
 """
 
-# Arguments: spooler, path in it, `from` or `last`, that number, most bytes. Answers `<size> <offset>`, then the bytes.
+# Arguments: spooler, path in it, `from` or `last`, that number, most bytes. Answers `<size> <offset> <inode>`, then the
+# bytes, all of one and the same file: a later attempt of the job may put its own in the place of it at any moment.
 READ = """
 root=$(realpath -e -- "$1" 2>/dev/null; echo .)
 real=$(realpath -e -- "$1/$2" 2>/dev/null; echo .)
 [ -e "$1/$2" ] || exit 2
 [ "${real%??}" = "${root%??}/$2" ] && [ -f "$1/$2" ] && [ -r "$1/$2" ] || exit 13
-size=$(stat -c %s -- "$1/$2") || exit 2
+command exec 9<"$1/$2" || exit 2
+seen=$(stat -L -c '%s %i' /proc/self/fd/9) || exit 2
+size=${seen% *}
 case $3 in
     last) from=$((size > $4 ? size - $4 : 0)) ;;
     *) from=$4 ;;
 esac
-echo "$size $from"
-[ "$from" -ge "$size" ] || tail -c "+$((from + 1))" -- "$1/$2" | head -c "$5"
+echo "$size $from ${seen#* }"
+[ "$from" -ge "$size" ] || tail -c "+$((from + 1))" <&9 | head -c "$5"
 """
 MISSING, FORBIDDEN = 2, 13
 
@@ -49,11 +52,12 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a file, and how large all of it was then."""
+    """A part of a file, and how large all of it was then. `file` is another one's when it was replaced meanwhile."""
 
     size: int
     offset: int
     data: bytes
+    file: str
 
 
 class OutputUnavailable(Exception):
@@ -104,8 +108,8 @@ def part_of(answer: Answer, username: str) -> Part:
         raise OutputMissing("There is no such file, or not yet.")
     _check(answer, username)
     head, _, data = answer.stdout.partition(b"\n")
-    size, start = head.split()
-    return Part(int(size), int(start), data)
+    size, start, file = head.split()
+    return Part(int(size), int(start), data, file.decode())
 
 
 def _ask(job: Job, person: Person, script: str, arguments: tuple[str, ...]) -> Answer:

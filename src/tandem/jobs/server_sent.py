@@ -20,7 +20,7 @@ OPENING = f"retry: {RETRY_MILLISECONDS}\n\n"
 KEEP_ALIVE = ": \n\n"
 
 
-def message(event: str, data: object, last_id: int | None = None) -> str:
+def message(event: str, data: object, last_id: int | str | None = None) -> str:
     """One event; `data` as JSON, which has no line ends of its own."""
     head = f"id: {last_id}\n" if last_id is not None else ""
     return f"{head}event: {event}\ndata: {json.dumps(data)}\n\n"

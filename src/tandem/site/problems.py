@@ -19,6 +19,7 @@ from tandem.site.errors import database_trouble, drop_connections
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+KEPT_HEADERS = ("Allow", "Retry-After", "Content-Range", "Tandem-File")
 
 FieldErrors = Mapping[str, Sequence[str]]
 
@@ -103,7 +104,7 @@ class ProblemMiddleware:
             return response
         if response.get("Content-Type", "").startswith(CONTENT_TYPE):
             return response
-        kept = {name: response[name] for name in ("Allow", "Retry-After", "Content-Range") if name in response}
+        kept = {name: response[name] for name in KEPT_HEADERS if name in response}
         return problem(response.status_code, _DETAILS.get(response.status_code, ""), headers=kept)
 
 
