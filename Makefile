@@ -59,5 +59,8 @@ bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/result
 drill: packages $(BUNDLE) ## faults without end while jobs run: no work may be lost; SEED=n; writes docs/reliability.md
 	@$(PY) -m tandem.drills --write $(if $(SEED),--seed $(SEED))
 
+drill-mutants: packages $(BUNDLE) ## one safeguard taken out at a time: each time a storm must notice
+	@$(PY) -m tests.drills.mutants $(MUTANT)
+
 docs: $(VENV)/.ready ## the reference pages that are made from the code
 	@$(PY) docs/make_reference.py

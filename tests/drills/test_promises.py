@@ -100,9 +100,21 @@ def test_a_state_that_is_not_the_truth_is_wrong(code: int | None, state: str) ->
     assert promises(judged([run(code=code)], state).broken) == [WRONG]
 
 
-@pytest.mark.parametrize(("code", "state"), [(0, "COMPLETED"), (3, "FAILED"), (None, "FAILED")])
+@pytest.mark.parametrize(("code", "state"), [(0, "COMPLETED"), (3, "FAILED")])
 def test_the_truth_is_right(code: int | None, state: str) -> None:
     assert not judged([run(code=code)], state).broken
+
+
+def test_failed_is_the_truth_of_what_something_took_along() -> None:
+    found = judged([run(code=None)], "FAILED", outages=[lost_at(110.2)])
+    assert (found.broken, found.interrupted) == ([], 1)
+    forgot = Outage("forgot", frozenset({"cluster1"}), 90.0, 91.0)
+    assert not judged([run(code=None)], "FAILED", outages=[forgot]).broken
+
+
+def test_work_that_nothing_took_along_is_lost() -> None:
+    assert promises(judged([run(code=None)], "FAILED").broken) == [LOST]
+    assert promises(judged([run(code=None)], "FAILED", outages=[lost_at(110.2, "cluster2")]).broken) == [LOST]
 
 
 def test_failed_is_the_truth_of_an_end_whose_zone_was_lost_at_once() -> None:
@@ -112,20 +124,22 @@ def test_failed_is_the_truth_of_an_end_whose_zone_was_lost_at_once() -> None:
 
 
 def test_a_restartable_job_does_not_fail_for_being_interrupted() -> None:
-    assert promises(judged([run(code=None)], "FAILED", restartable=True).broken) == [WRONG]
+    found = judged([run(code=None)], "FAILED", restartable=True, outages=[lost_at(110.2)])
+    assert promises(found.broken) == [WRONG]
 
 
 def test_what_is_called_over_may_not_live_on() -> None:
-    assert promises(judged([run(code=None)], "FAILED", since=105.0).broken) == [WRONG]
+    found = judged([run(code=None)], "FAILED", since=105.0, outages=[lost_at(110.2)])
+    assert promises(found.broken) == [WRONG]
     assert promises(judged([run(code=None)], "CANCELLED", since=105.0, cancelled=True).broken) == [WRONG]
 
 
 def test_the_tasks_of_an_array_are_counted() -> None:
     job = Submitted("job", (0, 1, 2), restartable=False, code=0)
-    runs = {("job", 0): [run()], ("job", 1): [run(code=None)], ("job", 2): [run()]}
+    runs = {("job", 0): [run(last=101)], ("job", 1): [run(code=None)], ("job", 2): [run(last=101)]}
 
     def said(tasks: dict[str, int]) -> list[str]:
-        court = Court([], KILL_TIME)
+        court = Court([lost_at(110.2)], KILL_TIME)
         court.judge(job, Told("FAILED", "", 200.0, tasks), runs)
         return promises(court.judgement.broken)
 

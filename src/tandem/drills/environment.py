@@ -40,7 +40,7 @@ failover:
   take_over: 17s
 local:
   boot_delay: 1s
-  idle_time: 30s
+  idle_time: 10s
 """
 
 

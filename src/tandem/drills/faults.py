@@ -5,6 +5,7 @@ is to break, or to mend, is not there.
 """
 
 import signal
+import subprocess
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -14,15 +15,17 @@ from tandem.environment import Environment
 from tandem.local.drill import STORAGE, Drill
 from tandem.local.drill_answers import AnswersDrill
 from tandem.local.drill_database import DatabaseDrill, DatabaseError
+from tandem.local.enter import command_on, find_host
 from tandem.local.health import database_answers
 from tandem.local.layout import ZoneLayout
 from tandem.local.network import NetworkError
-from tandem.local.processes import CORE, PROC, NotRunningError, find_init, is_stopped
+from tandem.local.processes import CORE, NotRunningError, find_init, gone, is_stopped, send_all
 from tandem.local.progress import StepError, wait_until
 from tandem.local.supervise import UnreachableError
 from tandem.local.zone import StartError
 
 # What a primitive raises when what it is to break is not there, or broken already.
+GONE_WITHIN = 5.0
 CANNOT = (NotRunningError, NetworkError, UnreachableError, StartError, DatabaseError, StepError, OSError)
 
 
@@ -33,9 +36,11 @@ class Fault(ABC):
     says: ClassVar[str]
     # How long it lasts, in a storm at least and at most, and as a drill; None: it is over at once.
     lasts: ClassVar[tuple[float, float, float] | None] = None
-    # What it does to the processes of the zone's clusters.
+    # What it does to the payloads of the zone's clusters (`promises.Outage`).
     outage: ClassVar[str] = ""
+    # Whether the zone's portal node is away with it, and has to come back; and whether it leaves one that answers.
     takes_portal_node: ClassVar[bool] = False
+    takes_zone: ClassVar[bool] = False
     everywhere: ClassVar[bool] = False
     elastic: ClassVar[bool] = False
 
@@ -76,7 +81,7 @@ class ZoneLoss(Fault):
     says = "power failure: everything in the zone is gone at once, running jobs included; later it starts again"
     lasts = (4.0, 16.0, 60.0)
     outage = "lost"
-    takes_portal_node = True
+    takes_portal_node = takes_zone = True
 
     def begin(self) -> None:
         self.drill.kill(self.zone)
@@ -94,7 +99,7 @@ class ZoneCut(Fault):
     name = "zone-cut"
     says = "network and shared storage of the zone are cut off: its jobs run on unseen, until they need the storage"
     lasts = (3.0, 20.0, 75.0)
-    takes_portal_node = True
+    takes_portal_node = takes_zone = True
     keep_storage: ClassVar[bool] = False
 
     def begin(self) -> None:
@@ -123,7 +128,7 @@ class ZoneFreeze(Fault):
     says = "everything in the zone stops, and later goes on as if nothing had been"
     lasts = (3.0, 20.0, 75.0)
     outage = "frozen"
-    takes_portal_node = True
+    takes_portal_node = takes_zone = True
 
     def begin(self) -> None:
         self.drill.freeze(self.zone)
@@ -144,7 +149,7 @@ class _Killed(Fault):
         self.killed = frozenset(self.drill.signal(place, name, signal.SIGKILL) for place, name in self.services())
 
     def took_effect(self) -> bool:
-        return bool(self.killed) and not any((PROC / str(pid)).exists() for pid in self.killed)
+        return bool(self.killed) and all(gone(pid, GONE_WITHIN) for pid in self.killed)
 
     @abstractmethod
     def services(self) -> list[tuple[str, str]]:
@@ -152,22 +157,24 @@ class _Killed(Fault):
 
 
 class _Stopped(Fault):
-    """A service of the zone that hangs for a while."""
+    """A service that hangs for a while."""
 
     stopped: int = 0
 
     def begin(self) -> None:
-        self.stopped = self.drill.signal(self.zone.name, self.service(), signal.SIGSTOP)
+        self.stopped = self.drill.service(*self.service())
+        send_all(self.stopped, signal.SIGSTOP)
 
     def took_effect(self) -> bool:
         return is_stopped(self.stopped)
 
     def end(self) -> None:
-        self.drill.signal(self.zone.name, self.service(), signal.SIGCONT)
+        if self.stopped:
+            send_all(self.stopped, signal.SIGCONT)
 
     @abstractmethod
-    def service(self) -> str:
-        """Which one."""
+    def service(self) -> tuple[str, str]:
+        """Which one, and where."""
 
 
 class ControllerKill(_Killed):
@@ -175,6 +182,7 @@ class ControllerKill(_Killed):
 
     name = "controller-kill"
     says = "slurmctld is killed and started again: it forgets jobs that it had acknowledged, and reuses their ids"
+    outage = "forgot"
 
     def services(self) -> list[tuple[str, str]]:
         return [(self.zone.name, f"slurmctld-{head.cluster.name}") for head in self.zone.heads]
@@ -187,8 +195,38 @@ class ControllerHang(_Stopped):
     says = "slurmctld stops answering, and later carries out all that was asked of it meanwhile"
     lasts = (3.0, 14.0, 45.0)
 
-    def service(self) -> str:
-        return f"slurmctld-{self.zone.heads[0].cluster.name}"
+    def service(self) -> tuple[str, str]:
+        return self.zone.name, f"slurmctld-{self.zone.heads[0].cluster.name}"
+
+
+class Requeue(Fault):
+    """All running jobs are put back into the queue."""
+
+    name = "requeue"
+    says = "an administrator puts all that runs on the cluster back into the queue: only restartable jobs may obey"
+    _asked: int = 0
+
+    def begin(self) -> None:
+        script = (
+            "jobs=$(squeue --noheader --states=running --format=%A | sort -u);"
+            ' for job in $jobs; do scontrol requeue "$job" 2>/dev/null; done; echo $jobs'
+        )
+        head = find_host(self.drill.layout, self.zone.heads[0].name)
+        command = command_on(self.drill.layout, head, ["sh", "-c", script])
+        self._asked = len(subprocess.run(command, capture_output=True, check=False).stdout.split())
+
+    def took_effect(self) -> bool:
+        return self._asked > 0
+
+
+def _lease_holder(drill: Drill, zone: ZoneLayout) -> str:
+    """The zone whose worker works for a zone's cluster. Raises NotRunningError when none does."""
+    cluster = zone.heads[0].cluster.name
+    holder = DatabaseDrill(drill.layout).lease_holder(f"dispatch:{cluster}")
+    for one in drill.layout.zones:
+        if holder.startswith(f"{one.portal}:"):
+            return one.name
+    raise NotRunningError(f"no worker works for {cluster}")
 
 
 class WorkerKill(_Killed):
@@ -198,8 +236,20 @@ class WorkerKill(_Killed):
     says = "the worker that holds the cluster's lease is killed: another one takes over"
 
     def services(self) -> list[tuple[str, str]]:
-        holder = DatabaseDrill(self.drill.layout).lease_holder(f"dispatch:{self.zone.heads[0].cluster.name}")
-        return [(zone.name, "worker") for zone in self.drill.layout.zones if holder.startswith(f"{zone.portal}:")]
+        return [(_lease_holder(self.drill, self.zone), "worker")]
+
+
+class WorkerHang(_Stopped):
+    """The worker that works for the zone's cluster stops, and goes on later with what it had in hand."""
+
+    name = "worker-hang"
+    says = (
+        "the worker that holds the cluster's lease stops in the middle of it, and goes on when another has taken over"
+    )
+    lasts = (7.0, 14.0, 20.0)
+
+    def service(self) -> tuple[str, str]:
+        return _lease_holder(self.drill, self.zone), "worker"
 
 
 class PortalKill(_Killed):
@@ -207,6 +257,7 @@ class PortalKill(_Killed):
 
     name = "portal-kill"
     says = "pages, streams and worker of the zone's portal node are killed"
+    takes_portal_node = True
 
     def services(self) -> list[tuple[str, str]]:
         return [(self.zone.name, name) for name in ("web", "streams", "worker")]
@@ -312,8 +363,8 @@ class StorageHang(_Stopped):
     says = "the shared storage hangs in the zone: whoever touches it waits"
     lasts = (3.0, 18.0, 75.0)
 
-    def service(self) -> str:
-        return STORAGE
+    def service(self) -> tuple[str, str]:
+        return self.zone.name, STORAGE
 
 
 def _grew(log: Path, size: int, words: bytes) -> bool:
@@ -333,7 +384,9 @@ FAULTS: dict[str, type[Fault]] = {
         ZoneFreeze,
         ControllerKill,
         ControllerHang,
+        Requeue,
         WorkerKill,
+        WorkerHang,
         ReplyLost,
         DatabaseRestart,
         DatabaseFailover,

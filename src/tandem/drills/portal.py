@@ -15,6 +15,7 @@ from tandem.local.state import State
 
 PATIENCE = 120.0
 PAUSE = 0.2
+OPEN = ("ACCEPTED", "PENDING", "RUNNING", "SUSPENDED", "UNKNOWN")
 
 
 class PortalError(Exception):
@@ -76,6 +77,18 @@ class Portal:
             if not page["next"]:
                 return
             cursor = httpx.URL(page["next"]).params.get("cursor")
+
+    def open_jobs(self, project: str) -> set[str] | None:
+        """The jobs of a project that are not over; None when the portal does not answer at once, or there are many."""
+        try:
+            answer = self._http.get(
+                "/jobs", params={"project": project, "page_size": 200, "state": list(OPEN)}, timeout=5
+            )
+        except httpx.TransportError:
+            return None
+        if not answer.is_success or answer.json()["next"]:
+            return None
+        return {str(row["id"]) for row in answer.json()["results"]}
 
     def clusters(self) -> list[dict[str, Any]] | None:
         """The clusters as the portal sees them; None when it does not answer at once."""

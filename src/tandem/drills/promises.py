@@ -19,6 +19,8 @@ FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
 UNHEARD = 6.0
 # A tick is said to be of when it was begun; the state of a job, of when it was written down.
 GRACE = 1.0
+# From Slurm's forgetting a job until it has ended what still runs of it.
+UNTIL_ENDED = 60.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Outage:
-    """What was done to a cluster's processes, and from when to when: `lost` with all in them, or `frozen`."""
+    """What was done to clusters, and from when to when.
+
+    They were `lost`, with all that ran; `frozen`; or Slurm `forgot` what it had just done, and may end what it started.
+    """
 
     kind: str
     clusters: frozenset[str]
@@ -140,11 +145,25 @@ class Court:
         if any(self._unheard(run) for run in ends):
             true.add("FAILED")
         if not ends:
-            true = {"CANCELLED"} if job.cancelled else set()
-            if not job.restartable:
-                true.add("FAILED")
-            self.judgement.interrupted += not job.cancelled
+            return self._possible_without_end(job, task, told, runs[-1])
         return true
+
+    def _possible_without_end(self, job: Submitted, task: int, told: Told, run: Run) -> set[str]:
+        """A run that never came to its end was cancelled, or something took it along."""
+        if job.cancelled:
+            return {"CANCELLED"} if job.restartable else {"CANCELLED", "FAILED"}
+        if job.restartable:
+            return set()
+        if told.state == "FAILED" and not self._was_ended(run):
+            self._say(LOST, job, task, f"ended on {run.cluster} by nothing that was done there: {told.reason}")
+            return set(told.tasks)
+        self.judgement.interrupted += 1
+        return {"FAILED"}
+
+    def _was_ended(self, run: Run) -> bool:
+        """Whether something happened that ends running payloads, when it was last seen or shortly after."""
+        ends = [one for one in self.outages if one.kind in ("lost", "forgot") and run.cluster in one.clusters]
+        return any(-UNTIL_ENDED <= one.began - run.last <= UNHEARD for one in ends)
 
     def _compare(self, job: Submitted, told: Told, possible: list[set[str]]) -> None:
         """Whether as many tasks are in each state as can truthfully be."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tandem.drills.faults import FAULTS, Fault
-from tandem.drills.load import draw_jobs
+from tandem.drills.load import Load, Wanted, draw_jobs
 from tandem.drills.portal import Portal
 from tandem.drills.strike import Say, Struck, Watch, strike, watching
 from tandem.drills.trial import Outcome, Trial
@@ -22,7 +22,7 @@ from tandem.local.drill import Drill
 from tandem.local.layout import ZoneLayout
 
 AIM_FOR = 12.0
-BURST = 3
+BURST, ELASTIC_BURST = 3, 6
 # What hits running work and lost answers hardest comes more often.
 WEIGHTS = {"zone-loss": 3, "zone-cut": 2, "zone-freeze": 2, "controller-kill": 3, "worker-kill": 3, "reply-lost": 3}
 
@@ -52,6 +52,9 @@ class Plan:
     faults: tuple[str, ...] = tuple(FAULTS)
     windows: tuple[str, ...] = WINDOWS
     aimed: float = 0.4
+    # Instead of what each kind of fault has, and instead of all kinds of jobs.
+    lasts: tuple[float, float] | None = None
+    mix: tuple[Wanted, ...] = ()
 
 
 def draw_strikes(rng: random.Random, plan: Plan, count: int) -> deque[Planned]:
@@ -61,7 +64,7 @@ def draw_strikes(rng: random.Random, plan: Plan, count: int) -> deque[Planned]:
     names += rng.choices(plan.faults, [WEIGHTS.get(name, 1) for name in plan.faults], k=max(count - len(names), 0))
     found: deque[Planned] = deque()
     for name in names[:count]:
-        lasts = FAULTS[name].lasts
+        lasts = plan.lasts or FAULTS[name].lasts
         window = rng.choice(plan.windows) if plan.windows and rng.random() < plan.aimed else ""
         hold = rng.uniform(lasts[0], lasts[1]) if lasts else 0.0
         found.append(Planned(name, window, hold, rng.uniform(0.0, 2.0), rng.random() < 0.15))
@@ -84,11 +87,14 @@ class Storm:
         """All of it. Whatever ends it, every fault is ended too."""
         rng = random.Random(self.plan.seed)
         wanted = draw_jobs(rng, self.environment, self.plan.jobs)
+        if self.plan.mix:
+            wanted = rng.choices(self.plan.mix, k=self.plan.jobs)
         zones = Drill(self.environment).layout.zones
         # More than are needed: those without effect do not count.
         lanes = [draw_strikes(rng, self.plan, self.plan.strikes) for _ in zones]
         with Portal(self.environment) as portal, watching(portal, self.say) as watch:
             trial = Trial(self.environment, portal, wanted, self.say)
+            watch.look = trial.look
             with ThreadPoolExecutor(max_workers=len(zones) + 1) as pool:
                 try:
                     loading = pool.submit(trial.load.run, self.plan.spread, self._stopping.is_set)
@@ -103,6 +109,7 @@ class Storm:
                 except BaseException:
                     self._stopping.set()
                     raise
+            watch.look = lambda: None
             trial.wait(self.plan.drain)
             outcome = trial.judge(self.strikes)
         outcome.seed = self.plan.seed
@@ -119,7 +126,7 @@ class Storm:
                 return
             planned = lane.popleft()
             fault = FAULTS[planned.fault](self.environment, zone)
-            locks = [self._one_portal_stays] if fault.takes_portal_node and not planned.double else []
+            locks = [self._one_portal_stays] if fault.takes_zone and not planned.double else []
             locks += [self._one_database] if fault.everywhere else []
             for lock in locks:
                 lock.acquire()
@@ -135,7 +142,7 @@ class Storm:
     ) -> Struck:
         cluster = fault.zone.heads[0].cluster.name
         stopping = self._stopping.is_set
-        burst = threading.Thread(target=trial.load.burst, args=(BURST, cluster), daemon=True)
+        burst = threading.Thread(target=_burst, args=(trial.load, fault, cluster), daemon=True)
         hit = ""
         burst.start()
         if planned.window and windows.wait(planned.window, cluster, AIM_FOR, stopping):
@@ -144,3 +151,11 @@ class Storm:
         struck = strike(fault, planned.hold, watch, self.say, window=hit, stopping=stopping)
         burst.join()
         return struck
+
+
+def _burst(load: Load, fault: Fault, cluster: str) -> None:
+    """Jobs that come with the fault."""
+    if fault.elastic:
+        for _ in range(ELASTIC_BURST):
+            load.submit(Wanted("elastic", cluster, elastic=True, seconds=1.0))
+    load.burst(BURST, cluster)

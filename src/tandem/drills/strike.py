@@ -10,6 +10,8 @@ from datetime import datetime
 from tandem.drills.faults import CANNOT, Fault
 from tandem.drills.portal import Portal
 from tandem.drills.promises import Outage
+from tandem.local.balancer import node_is_up
+from tandem.local.processes import CORE, find_init
 
 RECOVERED_WITHIN = 180.0
 LOOK_EVERY = 0.4
@@ -27,6 +29,8 @@ class Watch(threading.Thread):
     last_answers: dict[str, float] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     answers: bool = True
+    # What else to look at each time.
+    look: Callable[[], None] = lambda: None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -36,6 +40,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY):
+            self.look()
             found = self.portal.clusters()
             if (found is not None) != self.answers:
                 self.answers = found is not None
@@ -116,7 +121,7 @@ def strike(
     say(f"{fault.name} in {fault.zone.name} is over" + ("" if took_effect else ", without effect"))
     recovered = None
     while not stopping() and time.time() < ended + RECOVERED_WITHIN:
-        if watch.is_well(fault.clusters, ended):
+        if watch.is_well(fault.clusters, ended) and _portal_node_is_back(fault):
             recovered = time.time() - ended
             say(f"all is well {recovered:.1f} s after {fault.name}")
             break
@@ -132,6 +137,11 @@ def strike(
         outages,
         trouble,
     )
+
+
+def _portal_node_is_back(fault: Fault) -> bool:
+    core = find_init(fault.environment.name, CORE)
+    return not fault.takes_portal_node or (core is not None and node_is_up(core, fault.zone.portal))
 
 
 def _pause(seconds: float, stopping: Callable[[], bool]) -> None:

@@ -9,15 +9,13 @@ from datetime import datetime
 
 from tandem.drills.evidence import Evidence
 from tandem.drills.load import Load, Wanted
-from tandem.drills.portal import Portal
-from tandem.drills.promises import FINAL, Court, Judgement, Told
+from tandem.drills.portal import OPEN, Portal
+from tandem.drills.promises import FINAL, WRONG, Broken, Court, Judgement, Told
 from tandem.drills.strike import Say, Struck
 from tandem.environment import Environment
 from tandem.local.enter import command_on, find_host
 from tandem.local.layout import Layout
 from tandem.local.processes import NotRunningError
-
-OPEN = ("ACCEPTED", "PENDING", "RUNNING", "SUSPENDED", "UNKNOWN")
 
 
 @dataclass
@@ -57,11 +55,22 @@ class Trial:
         self.evidence.prepare()
         self.load = Load(portal, environment, self.evidence, list(wanted))
         self.began = time.monotonic()
+        self._over: set[str] = set()
+        self._taken_back: list[str] = []
+
+    def look(self) -> None:
+        """Look once, in the middle of things, whether a job goes on that was over."""
+        submitted = set(self.load.submitted)
+        found = self.portal.open_jobs(self.mark)
+        if found is not None:
+            self._taken_back += found & self._over
+            self._over = (self._over | submitted) - found
 
     def wait(self, deadline: float) -> None:
         """Wait until the portal calls all jobs final, and until Slurm has nothing left that could still start."""
         end, before = time.monotonic() + deadline, -1
         while time.monotonic() < end:
+            self.look()
             left = sum(1 for _ in self.portal.jobs(self.mark, OPEN))
             if left != before:
                 self.say(f"{left} jobs are not over")
@@ -99,6 +108,8 @@ class Trial:
                 tasks = self.portal.job(job.id)["tasks"]
             since = datetime.fromisoformat(row["state_since"]).timestamp() if row["state_since"] else 0.0
             court.judge(job, Told(row["state"], row["reason"], since, tasks), runs)
+        for number in self._taken_back:
+            court.judgement.broken.append(Broken(WRONG, number, None, "was called over, and later not"))
         return Outcome(
             jobs=len(submitted),
             tasks=sum(len(job.tasks) for job in submitted.values()),
