@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 PY := $(VENV)/bin/python
+APT := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +16,9 @@ $(VENV)/.ready: requirements/dev.txt
 	@echo "== Python packages, locked with hashes"
 	@umask 022; \
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
-	  apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install python3 python3-venv; } && \
+	  log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	  { $(APT) update && $(APT) install --yes --no-install-recommends --no-upgrade python3 python3-venv; } \
+	    >"$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; } && \
 	$(PYTHON) -m venv $(VENV) && \
 	$(PY) -m pip install -q --require-hashes -r requirements/dev.txt && \
 	echo "$(CURDIR)/src" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/tandem.pth && \

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.local.packages import NEEDED, missing_packages, services_forbidden
+from tandem.local.packages import NEEDED, install, missing_packages, services_forbidden
 
 
 def listing(directory: Path) -> dict[str, tuple[int, bytes | str]]:
@@ -67,3 +67,43 @@ def test_a_package_is_missing_when_its_program_is(tmp_path: Path) -> None:
     plugins.mkdir(parents=True)
     (plugins / "select_cons_tres.so").touch()
     assert set(NEEDED) - set(missing_packages(tmp_path)) == {"haproxy", "slurm-wlm-basic-plugins"}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root directory on which nothing but munge starts, and commands that write down how they are called."""
+    commands = tmp_path / "commands"
+    for directory in (commands, tmp_path / "usr/sbin", tmp_path / "etc/rc2.d"):
+        directory.mkdir(parents=True)
+    for name in ("apt-get", "dpkg", "update-rc.d"):
+        write_command(tmp_path, name, "")
+    (tmp_path / "etc/rc2.d/S01munge").touch()
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def write_command(machine: Path, name: str, script: str) -> None:
+    path = machine / "commands" / name
+    path.write_text(f'#!/bin/bash\necho "{name} $*" >> {machine}/calls\n{script}\n')
+    path.chmod(0o755)
+
+
+def calls(machine: Path) -> list[str]:
+    return (machine / "calls").read_text().splitlines()
+
+
+def test_what_is_installed_does_not_start_with_the_machine_either(machine: Path) -> None:
+    write_command(machine, "apt-get", f"touch {machine}/etc/rc2.d/S03mariadb {machine}/etc/rc2.d/K01other")
+    install(["mariadb-server"], machine / "log", root=machine)
+    assert calls(machine)[1:] == ["update-rc.d mariadb disable"]
+
+
+def test_an_interrupted_installation_is_configured_before_it_ends(machine: Path) -> None:
+    script = f"touch {machine}/etc/rc2.d/S03mariadb; trap 'exit 130' INT; kill -INT $PPID; while :; do read -t 1; done"
+    write_command(machine, "apt-get", script)
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        install(["mariadb-server"], machine / "log", told.append, root=machine)
+    assert told == ["interrupted; apt-get ends what it has begun"]
+    assert calls(machine)[1:] == ["dpkg --configure --pending", "update-rc.d mariadb disable"]
+    assert not list((machine / "usr/sbin").iterdir())

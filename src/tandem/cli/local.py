@@ -51,15 +51,20 @@ def told() -> Iterator[None]:
         raise typer.Exit(Exit.FAILED) from None
     except (BusyError, NoSuchHostError, NotRunningError, NetworkError, StartError, UnreachableError) as error:
         raise fail(str(error)) from None
+    except PermissionError as error:
+        raise fail(f"this needs root: {error}") from None
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """The first Ctrl-C (or end of the terminal or session) interrupts; further ones wait until all is taken back."""
+    """The first Ctrl-C (or end of the terminal or session) interrupts; further ones do nothing."""
+
+    def do_nothing(_number: int, _frame: FrameType | None) -> None:
+        """Unlike SIG_IGN, takes one that has come already, too: Python would print a traceback for that."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         for other in before:
-            signal.signal(other, signal.SIG_IGN)
+            signal.signal(other, do_nothing)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

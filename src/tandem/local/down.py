@@ -1,6 +1,5 @@
 """Taking an environment down, so that what Slurm knows of its jobs is saved first."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -40,7 +39,7 @@ class Down:
                 stop_gently(self.state.name, [CORE])
         if purge and self.state.root.exists():
             with self.progress.step(f"Removing {self.state.root}"):
-                shutil.rmtree(self.state.root)
+                self.state.remove()
         return bool(places)
 
 

@@ -1,12 +1,17 @@
-"""Debian's packages: what is missing is installed, nothing else is touched, and no service starts by itself."""
+"""Debian's packages: what is missing is installed, nothing else is touched, and no service starts by itself.
+
+A service that comes with a package starts neither now (a policy forbids it for that moment) nor with the machine (it is
+disabled): ours run in the zones, with settings of their own.
+"""
 
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -50,7 +55,7 @@ def missing_packages(root: Path = Path("/"), needed: Mapping[str, str] = NEEDED)
 
 
 @contextmanager
-def services_forbidden(policy: Path = Path("/usr/sbin/policy-rc.d")) -> Iterator[None]:
+def services_forbidden(policy: Path) -> Iterator[None]:
     """Forbid packages to start services while the block runs; the policy of before is back afterwards, exactly."""
     kept = policy.with_name(".policy-rc.d.before-tandem")
     aside = policy.with_name(".policy-rc.d.of-tandem")
@@ -77,21 +82,31 @@ def _is_ours(policy: Path) -> bool:
     return not policy.exists() or policy.read_bytes() == _POLICY.encode()
 
 
-def install(packages: list[str], log: Path, policy: Path = Path("/usr/sbin/policy-rc.d")) -> None:
+def starting_services(root: Path = Path("/")) -> set[str]:
+    """The services that start with the machine."""
+    return {link.name[3:] for link in root.glob("etc/rc2.d/S[0-9][0-9]*")}
+
+
+def install(packages: list[str], log: Path, tell: Callable[[str], None] = print, root: Path = Path("/")) -> None:
     """Install packages; those that are there stay as they are. Raises StepError.
 
     When it is interrupted, apt ends between two packages, and what it has unpacked is configured.
     """
-    with services_forbidden(policy), log.open("a") as stream:
+    before = starting_services(root)
+    with services_forbidden(root / "usr/sbin/policy-rc.d"), log.open("a") as stream:
+        run = partial(_run, stream, tell)
         try:
-            if _run(stream, *_INSTALL, *packages) != 0:
+            if run(*_INSTALL, *packages) != 0:
                 # The lists may be older than the archive, or not there at all.
-                _run(stream, "apt-get", "-q", "update")
-                if _run(stream, *_INSTALL, *packages) != 0:
+                run("apt-get", "-q", "update")
+                if run(*_INSTALL, *packages) != 0:
                     raise StepError("the packages could not be installed", log)
         except BaseException:
-            _run(stream, "dpkg", "--configure", "--pending")
+            run("dpkg", "--configure", "--pending")
             raise
+        finally:
+            for service in sorted(starting_services(root) - before):
+                run("update-rc.d", service, "disable")
 
 
 _INSTALL = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "install", "--yes"]
@@ -99,7 +114,7 @@ _INSTALL += ["--no-install-recommends", "--no-upgrade", "--no-remove"]
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1", "LC_ALL": "C.UTF-8"}
 
 
-def _run(stream: TextIO, *command: str) -> int:
+def _run(stream: TextIO, tell: Callable[[str], None], *command: str) -> int:
     # In a session of its own, so that it is this program that decides what an interrupt means for it.
     process = subprocess.Popen(
         command,
@@ -112,6 +127,7 @@ def _run(stream: TextIO, *command: str) -> int:
     try:
         return process.wait()
     except BaseException:
+        tell(f"interrupted; {command[0]} ends what it has begun")
         process.send_signal(signal.SIGINT)
         process.wait()
         raise

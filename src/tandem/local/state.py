@@ -2,11 +2,13 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STATE = Path(os.environ.get("TANDEM_STATE", "/var/lib/tandem"))
+LOCKS = Path("/run/tandem")
 
 
 class BusyError(Exception):
@@ -47,14 +49,20 @@ class State:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the environment against other commands that change it. Raises BusyError."""
-        self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        # Beside the directory, so that purging it does not remove the lock under another's feet.
-        with open(self.root.parent / f".{self.name}.lock", "w") as lock:
+        LOCKS.mkdir(exist_ok=True)
+        # Not in the state directory: removing that does not remove the lock under another's feet.
+        with open(LOCKS / f"{self.name}.lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(f"another command is changing the environment {self.name!r}") from None
             yield
+
+    def remove(self) -> None:
+        """Forget everything; nothing is left when it was the only environment."""
+        shutil.rmtree(self.root)
+        with suppress(OSError):
+            self.root.parent.rmdir()
 
 
 def ensure_directory(path: Path, mode: int = 0o755, uid: int = 0, gid: int | None = None) -> Path:

@@ -1,6 +1,5 @@
 """Bringing an environment up, or to what its file says now, step by step."""
 
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -44,7 +43,7 @@ class Up:
         if missing := missing_packages():
             with self.progress.step(f"Installing {len(missing)} packages") as step:
                 step.note(" ".join(missing))
-                install(missing, self.state.root / "packages.log")
+                install(missing, self.state.root / "packages.log", step.note)
         if not bundle_is_fresh():
             with self.progress.step("Building the front-end bundle"):
                 build_bundle(self.state.root / "bundle.log")
@@ -207,5 +206,5 @@ class Undo:
         for init in list(inits(self.state.name)):
             if init.place not in self.running:
                 stop_place(self.state.name, init.place)
-        if not self.existed:
-            shutil.rmtree(self.state.root, ignore_errors=True)
+        if not self.existed and self.state.root.exists():
+            self.state.remove()
