@@ -1,17 +1,21 @@
 """What the load balancer refuses before a portal node reads it, asked of the real one."""
 
+import base64
+import hashlib
+import json
 import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from tandem.jobs.submission import LARGEST_UPLOAD
+from tandem.local.render import style_source
+from tandem.local.templating import template
 
 MIB = 1024 * 1024
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the load balancer is not installed")
@@ -21,9 +25,12 @@ pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the loa
 def balancer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The template's frontend behind a local socket, with backends that answer."""
     address = tmp_path_factory.mktemp("balancer") / "socket"
-    template = resources.files("tandem.local").joinpath("templates/haproxy.cfg").read_text()
-    frontend = template[template.index("frontend portal") : template.index("\nbackend web")]
+    page = template("too-large.html")
+    text = template("haproxy.cfg", style=style_source(page))
+    frontend = text[text.index("frontend portal") : text.index("\nbackend web")]
     frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}", frontend)
+    frontend = frontend.replace("/etc/tandem/too-large.html", str(address.with_name("too-large.html")))
+    address.with_name("too-large.html").write_text(page)
     names = [f"{name}{ready}" for name in ("web", "streams") for ready in ("", "-not-ready")]
     backends = "".join(f"backend {name}\n    http-request return status 200\n" for name in names)
     config = address.with_name("haproxy.cfg")
@@ -50,10 +57,38 @@ def answer(balancer: Path, path: str, *headers: str) -> str:
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
+TOO_LARGE = f"Content-Length: {12 * MIB + 1}"
+
+
 def test_a_body_that_is_far_larger_than_any_upload_is_refused_before_it_is_sent(balancer: Path) -> None:
-    refused = answer(balancer, "/sign-in", f"Content-Length: {12 * MIB + 1}")
+    refused = answer(balancer, "/sign-in", TOO_LARGE)
     assert refused.startswith("HTTP/1.1 413 ")
     assert f"at most {LARGEST_UPLOAD // MIB} MiB" in refused
+
+
+def test_a_browser_gets_a_page_that_may_use_its_own_style_and_nothing_else(balancer: Path) -> None:
+    head, _, page = answer(balancer, "/applications/job-submission/", TOO_LARGE).partition("\r\n\r\n")
+    assert "content-type: text/html; charset=utf-8" in head.lower()
+    assert page.startswith("<!doctype html>")
+    for words in ("What happened", "What was kept", "What to do"):
+        assert f"<dt>{words}</dt>" in page
+    style = base64.b64encode(hashlib.sha256(page[page.index("<style>") + 7 : page.index("</style>")].encode()).digest())
+    assert f"style-src 'sha256-{style.decode()}'" in head
+    assert "default-src 'none'" in head
+    assert "unsafe" not in head
+    assert "<script" not in page
+    assert " style=" not in page
+
+
+@pytest.mark.parametrize("header", [TOO_LARGE, "Transfer-Encoding: chunked"])
+def test_a_program_gets_a_problem_document(balancer: Path, header: str) -> None:
+    head, _, body = answer(balancer, "/api/v1/jobs", header).partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 413 ")
+    assert "content-type: application/problem+json" in head.lower()
+    problem = json.loads(body)
+    assert (problem["type"], problem["status"]) == ("about:blank", 413)
+    assert problem["title"]
+    assert problem["detail"]
 
 
 def test_the_largest_upload_and_the_form_around_it_get_through(balancer: Path) -> None:

@@ -116,7 +116,7 @@ def make_plan(layout: Layout, state: State, trees: dict[str, Tree], release: str
 
 def _core_changes(changed: set[str]) -> CoreChanges:
     restart = ["database"] if "my.cnf" in changed else []
-    if {"haproxy.cfg", "listen", "portal.pem"} & changed:
+    if {"haproxy.cfg", "too-large.html", "listen", "portal.pem"} & changed:
         restart.append("balancer")
     return CoreChanges(restart, "database.sql" in changed, "supervisord.conf" in changed, "firewall.nft" in changed)
 
