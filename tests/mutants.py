@@ -48,15 +48,15 @@ MUTANTS = {
         (
             Edit(
                 "jobs/dispatch.py",
-                "return Answered(outgoing, PlacementState.DOUBT, message=str(problem))",
-                "return Answered(outgoing, PlacementState.REFUSED, message=str(problem))",
+                "return Answered(outgoing, PlacementState.DOUBT, message=str(outcome))",
+                "return Answered(outgoing, PlacementState.REFUSED, message=str(outcome))",
             ),
         ),
     ),
     # The scheduler may take any job from its node and put it back into the queue.
     "no-requeue": Mutant(
         "lost: a requeue ended a running payload that may not start again",
-        (Edit("clusters/request.py", '["--no-requeue"]', '["--requeue"]'),),
+        (Edit("clusters/slurm_submit.py", '["--no-requeue"]', '["--requeue"]'),),
     ),
     # A restartable run that cannot reach the storage goes on while its successor starts.
     "self-fence": Mutant(
