@@ -1,5 +1,6 @@
 """Pages of jobs: who sees which, what they say, what they let people do."""
 
+import html
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -200,6 +201,15 @@ class TestTheJob:
         assert "cluster2 does not answer" in page
         assert page.count("4 min ago") >= 2
         assert ">ran " not in page
+
+    def test_why_a_job_is_unknown_although_its_cluster_answers_stands_there(
+        self, ada: Person, chief: Person, signed_in: Any, two_clusters: list[Cluster], make_job: Any
+    ) -> None:
+        words = "cluster1 no longer has it, and its owner&#x27;s account is disabled"
+        job = make_job(ada, state=JobState.UNKNOWN, cluster="cluster1", reason=html.unescape(words))
+        placed(job, state=PlacementState.ENDED)
+        assert words in text_of(signed_in(chief), "job", job)
+        assert words in text_of(signed_in(chief), "job-status", job)
 
     def test_a_cancel_that_is_wished_is_cancelling_until_there_is_evidence(
         self, ada: Person, adas: Client, make_job: Any

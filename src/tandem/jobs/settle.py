@@ -188,7 +188,7 @@ def show_unread(case: JobCase) -> bool:
         "scheduler_reason": shown.scheduler_reason,
     }
     if not job.owner.is_active and shown.state not in LIVE_PLACEMENTS:
-        words = "its owner's account is disabled: how it ended cannot be read"
+        words = "its owner's account is disabled: how it ended is seen when that is enabled again"
         changes |= {"state": JobState.UNKNOWN, "reason": f"{shown.cluster} no longer has it, and {words}"}
     elif shown.cluster not in case.around.answering and job.state in (JobState.PENDING, JobState.RUNNING):
         changes |= {"state": JobState.UNKNOWN, "reason": f"{shown.cluster} does not answer"}

@@ -194,7 +194,7 @@ def test_a_disabled_persons_job_that_ended_is_unknown_until_it_can_be_read(world
     run.finish(0)
     world.poll()
     assert state(job) == "UNKNOWN"
-    assert "disabled" in job.reason
+    assert "account is disabled: how it ended is seen when that is enabled again" in job.reason
     Person.objects.update(is_active=True)
     world.owner_locked_out = False
     world.poll()
