@@ -13,6 +13,7 @@ from tandem.jobs import api as jobs_api
 from tandem.jobs.actions import ActionRefused, IdempotencyConflict
 from tandem.jobs.outputs import OutputForbidden, OutputMissing, OutputUnavailable
 from tandem.jobs.submission import SubmissionInvalid
+from tandem.operations import api as operations_api
 from tandem.site.problems import add_handlers, problem
 
 api = NinjaAPI(
@@ -30,6 +31,7 @@ api.add_router("/jobs", jobs_api.router)
 api.add_router("/clusters", clusters_api.router)
 api.add_router("/tokens", accounts_api.tokens)
 api.add_router("/people", accounts_api.people)
+api.add_router("/status", operations_api.router)
 add_handlers(api)
 
 

@@ -19,17 +19,26 @@ NAVIGATION = (
     NavigationEntry("Applications", icon="apps", start="/applications/"),
     NavigationEntry("Jobs", icon="stack-2", start="/jobs/"),
 )
+ADMIN_NAVIGATION = (NavigationEntry("Status", icon="heartbeat", start="/status/"),)
 
 
 def frame(request: HttpRequest) -> dict[str, object]:
-    """The sidebar's entries, which of them is current, and the request's id for error pages."""
+    """The sidebar's entries, which of them is current, and the request's id for error pages.
+
+    Who is signed in is left to the templates: on an error page nobody may be looked up.
+    """
     current = max(
-        (entry for entry in NAVIGATION if request.path.startswith(entry.start) and entry.start != "/"),
+        (
+            entry
+            for entry in (*NAVIGATION, *ADMIN_NAVIGATION)
+            if request.path.startswith(entry.start) and entry.start != "/"
+        ),
         key=lambda entry: len(entry.start),
         default=NAVIGATION[0] if request.path == "/" else None,
     )
     return {
         "navigation": NAVIGATION,
+        "admin_navigation": ADMIN_NAVIGATION,
         "current_entry": current,
         "request_id": getattr(request, "request_id", ""),
     }

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tandem.accounts.urls")),
     path("", include("tandem.applications.urls")),
     path("", include("tandem.jobs.urls")),
+    path("", include("tandem.operations.urls")),
 ]
 handler400 = "tandem.site.errors.bad_request"
 handler403 = "tandem.site.errors.forbidden"

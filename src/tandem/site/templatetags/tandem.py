@@ -85,6 +85,26 @@ def state_badge(job: Any) -> SafeString:
     )
 
 
+# What is not a job's state but said in the same way: icon, word and colour.
+CONDITIONS = {
+    "UP": Look("up", icon="check", style="completed"),
+    "SUSPECT": Look("no answer", icon="alert-triangle", style="pending"),
+    "DOWN": Look("down", icon="x", style="failed"),
+    "RECOVERING": Look("recovering", icon="rotate", style="pending"),
+    "held": Look("held", icon="check", style="completed"),
+    "free": Look("nobody's", icon="x", style="failed"),
+    "writable": Look("writable", icon="check", style="completed"),
+    "read-only": Look("read-only", icon="lock", style="failed"),
+}
+
+
+@register.simple_tag
+def condition(word: str) -> SafeString:
+    """How a part of the environment is doing, as a badge."""
+    look = CONDITIONS[str(word)]
+    return format_html('<span class="badge state state-{}">{}{}</span>', look.style, icon(look.icon), look.word)
+
+
 def in_words(seconds: float) -> str:
     """A time span from now, as short as it can be said. `frontend/src/ago.ts` says the same."""
     if seconds < 0:
