@@ -82,15 +82,16 @@ def test_silence_makes_it_suspect_and_then_down(
         clock(5)
         assert poll() is None
         seen.append(state())
-    assert seen == ["UP", "SUSPECT", "SUSPECT", "SUSPECT", "SUSPECT", "DOWN", "DOWN", "DOWN"]
+    assert seen == ["UP", "UP", "SUSPECT", "SUSPECT", "SUSPECT", "SUSPECT", "DOWN", "DOWN"]
     row = Cluster.objects.get(pk="cluster1")
     assert row.error == "gone"
-    assert row.state_since == row.last_answer_at + timedelta(seconds=30)
+    assert row.state_since == row.silent_since + timedelta(seconds=30)
 
 
 def away(scheduler: Scheduler, clock: Callable[[float], None], seconds: float) -> None:
     poll()
     scheduler.says = ClusterUnreachable("gone")
+    poll()
     clock(seconds)
     poll()
     scheduler.says = ANSWER
@@ -112,6 +113,26 @@ def test_it_recovers_for_two_more_polls_before_what_it_lacks_proves_anything(
 def test_a_silence_that_nobody_watched_counts_too(scheduler: Scheduler, clock: Callable[[float], None]) -> None:
     poll()
     clock(3600)  # all portal nodes were away
+    poll()
+    assert state() == "RECOVERING"
+
+
+def test_a_worker_that_asks_late_takes_no_cluster_for_silent(
+    scheduler: Scheduler, clock: Callable[[float], None]
+) -> None:
+    poll()
+    clock(29)
+    poll()
+    assert state() == "UP"
+    clock(29)
+    scheduler.says = ClusterUnreachable("gone")
+    poll()
+    assert state() == "UP"
+
+
+def test_an_answer_that_took_long_makes_it_recover(scheduler: Scheduler, clock: Callable[[float], None]) -> None:
+    poll()
+    scheduler.meanwhile = lambda: clock(11)
     poll()
     assert state() == "RECOVERING"
 

@@ -21,6 +21,7 @@ class Cluster(models.Model):
     state = models.CharField(max_length=12, choices=ClusterState, default=ClusterState.DOWN)
     state_since = models.DateTimeField(null=True)
     last_answer_at = models.DateTimeField(null=True)
+    silent_since = models.DateTimeField(null=True, help_text="when it was first asked in vain since its last answer")
     poll_number = models.PositiveBigIntegerField(default=0)
     answered_poll = models.PositiveBigIntegerField(default=0, help_text="number of the latest poll that was answered")
     recovering_poll = models.PositiveBigIntegerField(default=0, help_text="the one that ended the last silence")

@@ -45,25 +45,26 @@ def poll_once(name: str, failover: Failover, ended_since: datetime | None = None
     """
     Cluster.objects.filter(pk=name).update(poll_number=F("poll_number") + 1)
     number = Cluster.objects.values_list("poll_number", flat=True).get(pk=name)
+    asked_at = timezone.now()
     try:
         picture = get_scheduler(name).picture(ended_since, max(failover.suspect_after, SHORTEST_DEADLINE))
     except DoorError as problem:
-        record_silence(name, number, str(problem), failover)
+        record_silence(name, number, asked_at, str(problem), failover)
         return None
-    record_answer(name, number, picture, failover)
+    record_answer(name, number, asked_at, picture, failover)
     return replace(picture, poll=number)
 
 
-def record_answer(name: str, number: int, picture: ClusterPicture, failover: Failover) -> None:
+def record_answer(name: str, number: int, asked_at: datetime, picture: ClusterPicture, failover: Failover) -> None:
     """Keep what a poll saw, unless a later one has answered already. Locks the cluster's row."""
     with transaction.atomic():
         row = Cluster.objects.select_for_update().get(pk=name)
         if number <= row.answered_poll:
             return
         now = timezone.now()
-        state = _state_after_answer(row, number, picture, now, failover)
+        state = _state_after_answer(row, number, asked_at, picture, now, failover)
         _enter(row, state, now)
-        row.answered_poll, row.last_answer_at, row.error = number, now, ""
+        row.answered_poll, row.last_answer_at, row.silent_since, row.error = number, now, None, ""
         row.queues = [asdict(queue) for queue in picture.queues]
         row.nodes = [asdict(node) for node in picture.nodes]
         row.shortages = shortages_after(row.shortages, picture.nodes, now)
@@ -90,15 +91,19 @@ def shortages_after(before: Shortages, nodes: Sequence[Node], now: datetime) -> 
     return after
 
 
-def record_silence(name: str, number: int, problem: str, failover: Failover) -> None:
-    """Note that a poll was not answered, unless a later one was. Locks the cluster's row."""
+def record_silence(name: str, number: int, asked_at: datetime, problem: str, failover: Failover) -> None:
+    """Note that a poll was not answered, unless a later one was. Locks the cluster's row.
+
+    A cluster is silent from when it was first asked in vain: that nobody asked it, or late, is not its silence.
+    """
     with transaction.atomic():
         row = Cluster.objects.select_for_update().get(pk=name)
         if number <= row.answered_poll:
             return
         now = timezone.now()
-        silent = _silent_for(row, now)
-        if silent is None or silent >= timedelta(seconds=failover.down_after):
+        row.silent_since = row.silent_since or asked_at
+        silent = now - row.silent_since
+        if row.last_answer_at is None or silent >= timedelta(seconds=failover.down_after):
             _enter(row, ClusterState.DOWN, now)
         elif silent >= timedelta(seconds=failover.suspect_after):
             _enter(row, ClusterState.SUSPECT, now)
@@ -106,17 +111,18 @@ def record_silence(name: str, number: int, problem: str, failover: Failover) -> 
         row.save(update_fields=[*_STATE, "error"])
 
 
-_STATE = ("state", "state_since", "recovering_poll")
+_STATE = ("state", "state_since", "silent_since", "recovering_poll")
 
 
 def _state_after_answer(
-    row: Cluster, number: int, picture: ClusterPicture, now: datetime, failover: Failover
+    row: Cluster, number: int, asked_at: datetime, picture: ClusterPicture, now: datetime, failover: Failover
 ) -> ClusterState:
-    silent = _silent_for(row, now)
-    if silent is None:  # never seen before: nothing of ours can be there
+    if row.last_answer_at is None:  # never seen before: nothing of ours can be there
         return ClusterState.UP
     was_away = row.state in {ClusterState.SUSPECT, ClusterState.DOWN}
-    if was_away or silent >= timedelta(seconds=failover.suspect_after):
+    was_silent = now - (row.silent_since or asked_at) >= timedelta(seconds=failover.suspect_after)
+    was_unwatched = now - row.last_answer_at >= timedelta(seconds=failover.down_after)
+    if was_away or was_silent or was_unwatched:
         row.recovering_poll = number
         return ClusterState.RECOVERING
     if row.state == ClusterState.UP:
@@ -127,10 +133,6 @@ def _state_after_answer(
         return ClusterState.RECOVERING
     waited = row.state_since is not None and now - row.state_since >= RECOVERED_ANYWAY
     return ClusterState.UP if picture.drained or waited else ClusterState.RECOVERING
-
-
-def _silent_for(row: Cluster, now: datetime) -> timedelta | None:
-    return None if row.last_answer_at is None else now - row.last_answer_at
 
 
 def _enter(row: Cluster, state: ClusterState, now: datetime) -> None:
