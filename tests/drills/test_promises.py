@@ -73,6 +73,16 @@ def test_an_end_that_nobody_could_be_told_of_does_not_count() -> None:
     assert not judged(runs, "COMPLETED", restartable=True, outages=[lost_at(110.1)]).broken
 
 
+@pytest.mark.parametrize(
+    ("kind", "began", "ended"), [("hung", 105.0, 130.0), ("hung", 112.0, 130.0), ("frozen", 111.0, 130.0)]
+)
+def test_an_end_whose_result_could_not_be_written_does_not_count(kind: str, began: float, ended: float) -> None:
+    runs = [run(code=0), run("cluster2", first=130, last=140)]
+    outage = Outage(kind, frozenset({"cluster1"}), began, ended)
+    assert not judged(runs, "COMPLETED", restartable=True, outages=[outage]).broken
+    assert promises(judged([run(code=0)], "FAILED", outages=[outage]).broken) == [WRONG]
+
+
 def test_runs_that_live_beside_each_other_are_seen() -> None:
     runs = [run(last=140, code=None), run("cluster2", first=130, last=150)]
     assert promises(judged(runs, "COMPLETED", restartable=True).broken) == [OVERLAP]

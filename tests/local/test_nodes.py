@@ -25,6 +25,10 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
 
     def slurm(cluster: str, *argv: str) -> str:
+        if "show" in argv:
+            return (
+                "NodeName=on-st-1 State=IDLE+DRAIN\nNodeName=on-st-2 State=MIXED+DRAIN\nNodeName=on-st-3 State=IDLE\n"
+            )
         found.append((cluster, *argv))
         return ""
 
@@ -72,3 +76,11 @@ def test_without_capacity_it_never_boots_and_is_given_back_later(requests: Path,
     assert told == [("cluster1", "scontrol", "update", "nodename=compute-dy-1", "state=power_down_force")]
     found.finish_boots(1000.0)
     assert not supervisor.started
+
+
+def test_a_drained_node_is_replaced_when_nothing_runs_there(told: list[tuple[str, ...]]) -> None:
+    supervisor = FakeSupervisor()
+    fixed = ["on-st-1", "on-st-2", "on-st-3"]
+    nodes.Nodes(supervisor).replace_drained({"clusters": {"cluster1": {"fixed": fixed}}})
+    assert supervisor.started == ["node-cluster1-on-st-1"]
+    assert told == [("cluster1", "scontrol", "update", "nodename=on-st-1", "state=resume")]

@@ -99,6 +99,7 @@ class ZoneCut(Fault):
     name = "zone-cut"
     says = "network and shared storage of the zone are cut off: its jobs run on unseen, until they need the storage"
     lasts = (3.0, 20.0, 75.0)
+    outage = "hung"
     takes_portal_node = takes_zone = True
     keep_storage: ClassVar[bool] = False
 
@@ -118,6 +119,7 @@ class ZoneCutKeepingStorage(ZoneCut):
 
     name = "zone-cut-keeping-storage"
     says = "the network of the zone is cut off, its shared storage is not: its jobs run on unseen"
+    outage = ""
     keep_storage = True
 
 
@@ -361,6 +363,7 @@ class StorageHang(_Stopped):
 
     name = "storage-hang"
     says = "the shared storage hangs in the zone: whoever touches it waits"
+    outage = "hung"
     lasts = (3.0, 18.0, 75.0)
 
     def service(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ that ended with 0 has not failed, unless its zone was lost before anybody could 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from tandem.drills.evidence import Run
@@ -48,7 +49,8 @@ class Told:
 class Outage:
     """What was done to clusters, and from when to when.
 
-    They were `lost`, with all that ran; `frozen`; or Slurm `forgot` what it had just done, and may end what it started.
+    They were `lost`, with all that ran; `frozen`; their shared storage was `hung`; or Slurm `forgot` what it had just
+    done, and may end what it started.
     """
 
     kind: str
@@ -110,8 +112,9 @@ class Court:
                     task,
                     f"on {before.cluster}, and {after.first - before.first:.1f} s later on {after.cluster}",
                 )
-            elif before.code is not None and not self._unheard(before):
-                self._say(TWICE, job, task, f"again on {after.cluster}, though it had ended with {before.code}")
+            elif before.code is not None and not self._unheard(before, "lost", "frozen", "hung"):
+                words = f"again on {after.cluster} {_clock(after.first)}, though it had ended with {before.code}"
+                self._say(TWICE, job, task, f"{words} on {before.cluster} {_clock(before.last)}")
             else:
                 self.judgement.restarted += 1
                 self._judge_overlap(job, task, before, after)
@@ -142,7 +145,7 @@ class Court:
             self._say(WRONG, job, task, f"called {told.state} {late:.1f} s before its last sign of life")
         ends = [run for run in runs if run.code is not None]
         true = {"COMPLETED" if run.code == 0 else "FAILED" for run in ends}
-        if any(self._unheard(run) for run in ends):
+        if any(self._unheard(run, "lost") for run in ends):
             true.add("FAILED")
         if not ends:
             return self._possible_without_end(job, task, told, runs[-1])
@@ -178,12 +181,13 @@ class Court:
                 self._say(WRONG, job, None, f"says {told_words}; in truth {words} ({told.reason})")
                 return
 
-    def _unheard(self, run: Run) -> bool:
-        """Whether its zone was lost before its end could be written down."""
+    def _unheard(self, run: Run, *kinds: str) -> bool:
+        """Whether one of these came between its end and the result, so that nobody could be told."""
         ended = run.ended or run.last
+        near = [one for one in self.outages if one.kind in kinds and run.cluster in one.clusters]
         return any(
-            outage.kind == "lost" and run.cluster in outage.clusters and -GRACE <= outage.began - ended <= UNHEARD
-            for outage in self.outages
+            one.began - UNHEARD <= ended <= max(one.began, one.ended if one.kind == "hung" else 0) + GRACE
+            for one in near
         )
 
     def _was_frozen(self, run: Run, at: float) -> bool:
@@ -196,3 +200,7 @@ class Court:
 
     def _say(self, promise: str, job: Submitted, task: int | None, words: str) -> None:
         self.judgement.broken.append(Broken(promise, job.id, task if len(job.tasks) > 1 else None, words))
+
+
+def _clock(at: float) -> str:
+    return f"at {datetime.fromtimestamp(at, UTC):%H:%M:%S}"

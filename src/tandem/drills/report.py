@@ -75,6 +75,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
                 "fault": one.fault,
                 "zone": one.zone,
                 "window": one.window,
+                "began": one.began,
                 "lasted": round(one.lasted, 1),
                 "took_effect": one.took_effect,
                 "recovered_after": None if one.recovered_after is None else round(one.recovered_after, 1),

@@ -85,6 +85,7 @@ class Struck:
     fault: str
     zone: str
     window: str
+    began: float
     lasted: float
     took_effect: bool
     recovered_after: float | None
@@ -131,6 +132,7 @@ def strike(
         fault.name,
         fault.zone.name,
         window,
+        began,
         ended - began,
         took_effect,
         recovered if took_effect else None,

@@ -45,6 +45,9 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
         if placement in live:
             cancel(placement, scheduler_of(placement.cluster), owner, owner)
     for placement in live:
+        if _never_starts(placement):
+            cancel(placement, scheduler_of(placement.cluster), owner, owner)
+    for placement in live:
         scheduler = scheduler_of(placement.cluster)
         if placement.phase == Phase.WAITING and job.hold_wanted != placement.held:
             verb = scheduler.hold if job.hold_wanted else scheduler.release
@@ -52,6 +55,16 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
                 Placement.objects.filter(pk=placement.pk).update(held=job.hold_wanted)
     if job.requeue_wanted_at is not None:
         _requeue(case, live, scheduler_of)
+
+
+def _never_starts(placement: Placement) -> bool:
+    """A job that Slurm could not start on its node and put on hold by itself. Only an operator could release it.
+
+    It happens after slurmctld forgot a job that still ran there, and gave its id to this one. Ended, the job goes out
+    again under another id.
+    """
+    words = placement.scheduler_reason.lower().replace("_", " ")
+    return placement.phase == Phase.WAITING and words == "launch failed requeued held"
 
 
 def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str], Scheduler]) -> None:
@@ -98,13 +111,14 @@ def _ask(verb: Callable[[str, uuid.UUID, str | None], None], placement: Placemen
 def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:
     """End what a cluster still has of jobs that are over: placements that lost, or that it had while it was silent.
 
-    The run that a job's result is of ends by itself; a restartable job's others find their claims closed.
+    The run that a job's result is of ends by itself; what runs of a restartable job's others finds its claims closed.
+    What waits could not do more than that, and may wait for ever.
     """
     owns = Q(pk__in=Task.objects.filter(job=F("job_id")).values("owner"))
     leftovers = (
         Placement.objects.select_related("job__owner", "job__cancel_wanted_by")
         .filter(cluster=cluster, state=PlacementState.SUBMITTED, job__state__in=FINAL_STATES)
-        .filter(Q(job__state=JobState.CANCELLED) | (~owns & Q(job__restartable=False)))
+        .filter(Q(job__state=JobState.CANCELLED) | Q(phase=Phase.WAITING) | (~owns & Q(job__restartable=False)))
     )
     for placement in leftovers[:100]:
         owner = placement.job.owner.username

@@ -1,11 +1,12 @@
-"""The process in a zone that owns its elastic compute nodes, as EC2 and ParallelCluster's daemon do on AWS.
+"""The process in a zone that owns its compute nodes, as EC2 and ParallelCluster's daemon do on AWS.
 
     python -m tandem.local.nodes
 
 Slurm's ResumeProgram and SuspendProgram leave requests in a directory; a node boots for a while and then runs as a
 service of the zone. A node that Slurm takes for powered up without it being so (after the zone was lost) is reported.
 While there is no capacity (a drill says so), nodes that are asked for do not start: that is told to Slurm at once, in
-ParallelCluster's words, and some seconds later the node is given back, to be asked for again.
+ParallelCluster's words, and some seconds later the node is given back, to be asked for again. Fixed nodes that Slurm
+has drained, because it found a job there that it had forgotten, are replaced by new ones.
 """
 
 import json
@@ -82,6 +83,15 @@ class Nodes:
                     log.info("%s of %s: is not there, telling Slurm", node, cluster)
                     _slurm(cluster, "scontrol", "update", f"nodename={node}", "state=power_down_force", "reason=gone")
 
+    def replace_drained(self, facts: dict[str, Any]) -> None:
+        """Nodes that Slurm takes out of service are replaced once nothing runs there, as ParallelCluster does."""
+        for cluster, about in facts["clusters"].items():
+            for node, states in _states(cluster).items():
+                if node in about["fixed"] and states == {"IDLE", "DRAIN"}:
+                    log.info("%s of %s: was drained, is replaced", node, cluster)
+                    self.supervisor.restart(node_service(cluster, node))
+                    _slurm(cluster, "scontrol", "update", f"nodename={node}", "state=resume")
+
 
 def _slurm(cluster: str, *argv: str) -> str:
     """A Slurm command against one cluster; empty when the controller does not answer."""
@@ -93,14 +103,17 @@ def _slurm(cluster: str, *argv: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def _believed_up(cluster: str) -> set[str]:
-    found = set()
+def _states(cluster: str) -> dict[str, set[str]]:
+    """The words by which Slurm says how each node is."""
+    found = {}
     for line in _slurm(cluster, "scontrol", "-o", "show", "nodes").splitlines():
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        states = set(fields.get("State", "").rstrip("*").split("+"))
-        if "CLOUD" in states and not states & _NOT_UP:
-            found.add(fields["NodeName"])
+        found[fields["NodeName"]] = set(fields.get("State", "").rstrip("*").split("+"))
     return found
+
+
+def _believed_up(cluster: str) -> set[str]:
+    return {node for node, states in _states(cluster).items() if "CLOUD" in states and not states & _NOT_UP}
 
 
 def main() -> None:
@@ -116,6 +129,7 @@ def main() -> None:
         nodes.give_back_refused(now)
         if now >= next_check:
             nodes.report_missing(facts)
+            nodes.replace_drained(facts)
             next_check = now + CHECK_EVERY
         time.sleep(0.2)
 

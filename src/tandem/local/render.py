@@ -215,6 +215,7 @@ def _zone_facts(layout: Layout, zone: ZoneLayout) -> dict[str, object]:
                 "head": head.name,
                 "scratch": head.scratch,
                 "elastic": [node.name for node in head.nodes if node.elastic],
+                "fixed": [node.name for node in head.nodes if not node.elastic],
             }
             for head in zone.heads
         },

@@ -73,6 +73,42 @@ def test_a_final_jobs_leftover_is_ended(world: World, ada: Person) -> None:
     assert state(job) == "COMPLETED"
 
 
+def test_a_final_jobs_leftover_does_not_wait_for_ever(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    run.finish(0)
+    world.poll()
+    late = Placement.objects.create(
+        id=uuid.uuid4(), job=job, cluster="cluster1", state=PlacementState.DOUBT, state_since=timezone.now()
+    )
+    fake = world.clusters["cluster1"]
+    number = fake.add("ada", late.pk)
+    fake.jobs[number] = replace(fake.jobs[number], reason="BeginTime")
+    world.poll()
+    world.poll()
+    assert fake.jobs[number].phase is Phase.ENDED
+    assert state(job) == "COMPLETED"
+
+
+def test_what_slurm_holds_because_it_could_not_launch_it_goes_out_again(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    world.poll()
+    fake = world.clusters["cluster1"]
+    (number,) = fake.jobs
+    fake.jobs[number] = replace(fake.jobs[number], reason="launch failed requeued held")
+    for _ in range(3):
+        world.poll()
+        wait_out(world, 10)
+        world.dispatch()
+    assert len(fake.submissions) == 2
+    assert fake.submissions[0][0] != fake.submissions[1][0]
+    world.start(job).finish(0)
+    world.poll()
+    assert state(job) == "COMPLETED"
+
+
 def test_a_silent_attempt_gets_a_successor_and_no_second_one(world: World, ada: Person) -> None:
     job = world.submit(ada, restartable=True)
     world.dispatch()
