@@ -97,3 +97,15 @@ def test_the_schemas_page_asks_no_other_host_for_anything(client):
     assert 'src="//' not in page
     assert "<script>" not in page
     assert "style=" not in page
+
+
+def test_a_database_that_fails_before_the_api_is_reached_gets_a_problem_too(client, is_problem, monkeypatch):
+    def gone(*_):
+        raise OperationalError(2006, "gone")
+
+    monkeypatch.setattr("tandem.accounts.middleware.SignInRequiredMiddleware.process_view", gone)
+    monkeypatch.setattr("tandem.site.errors.drop_connections", lambda: None)
+    client.raise_request_exception = False
+    answer = client.get("/api/v1/jobs", secure=True)
+    assert "Try again" in is_problem(answer, 503)["detail"]
+    assert int(answer["Retry-After"]) > 0

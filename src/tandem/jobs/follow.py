@@ -34,6 +34,7 @@ from tandem.jobs.cases import Circumstances, JobCase
 from tandem.jobs.clock import database_now
 from tandem.jobs.control import Door, Reading, read_controls, seal
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.patience import Patience
 from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
 from tandem.jobs.reading import ControlReader, Read, Wanted
 from tandem.jobs.routing import alternatives, candidates
@@ -110,12 +111,15 @@ class Follower:
 
     def _look_up_missing(self, missing: Iterable[uuid.UUID]) -> set[uuid.UUID]:
         """Ask once more, precisely, before a placement counts as lost. No answer: it stays what it is."""
-        changed = set()
+        changed, patience = set(), Patience()
         for placement in Placement.objects.select_related("job__owner").filter(pk__in=list(missing)):
+            if patience.is_out_for(placement.job.owner_id):
+                continue
             try:
-                found = self.scheduler_of(self.cluster).look_up(
-                    placement.job.owner.username, placement.pk, look_up_from(placement)
-                )
+                with patience.spent_on(placement.job.owner_id):
+                    found = self.scheduler_of(self.cluster).look_up(
+                        placement.job.owner.username, placement.pk, look_up_from(placement)
+                    )
             except DoorError as problem:
                 log.info("a missing placement could not be looked up", placement=str(placement.pk), error=str(problem))
                 continue
@@ -183,10 +187,11 @@ class Follower:
         self._answering = answering
         cases = _cases(jobs, around, self.environment)
         readings = self._reader.read(cases, around.looked_at)
-        judged = [case for case in cases if _worked(partial(self._judge, readings.get(case.job.pk)), case)]
+        patience = Patience()
+        judged = [case for case in cases if _worked(partial(self._judge, readings.get(case.job.pk)), case, patience)]
         found = who_cancelled(judged, self.scheduler_of)
         for case in judged:
-            _worked(partial(self._settle, found, is_read=case.job.pk in readings), case)
+            _worked(partial(self._settle, found, is_read=case.job.pk in readings), case, patience)
 
     def _read_some(self, jobs: Wanted) -> dict[uuid.UUID, Reading]:
         # Runs beside others, on a thread of the pool: no database here.
@@ -233,10 +238,16 @@ class Follower:
         carry_out_wishes(case, self.scheduler_of)
 
 
-def _worked(step: Callable[[JobCase], None], case: JobCase) -> bool:
-    """Do this with one job, which must not keep all others from being followed when it cannot be done."""
+def _worked(step: Callable[[JobCase], None], case: JobCase, patience: Patience) -> bool:
+    """Do this with one job, which must not keep all others from being followed when it cannot be done, or takes long.
+
+    What is left undone is done in a later pass: whatever was chosen and not settled is chosen again.
+    """
+    if patience.is_out_for(case.job.owner_id):
+        return False
     try:
-        step(case)
+        with patience.spent_on(case.job.owner_id):
+            step(case)
     except OperationalError as problem:
         if not was_in_the_way(problem):
             raise

@@ -15,6 +15,7 @@ from tandem.clusters.errors import AnswerLost, DoorError
 from tandem.clusters.scheduler import Phase
 from tandem.jobs.cases import JobCase
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.patience import Patience
 
 log = structlog.get_logger()
 
@@ -120,7 +121,10 @@ def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:
         .filter(cluster=cluster, state=PlacementState.SUBMITTED, job__state__in=FINAL_STATES)
         .filter(Q(job__state=JobState.CANCELLED) | Q(phase=Phase.WAITING) | (~owns & Q(job__restartable=False)))
     )
+    patience = Patience()
     for placement in leftovers[:100]:
         owner = placement.job.owner.username
         wanted_by = placement.job.cancel_wanted_by
-        cancel(placement, scheduler, wanted_by.username if wanted_by else owner, owner)
+        if not patience.is_out_for(placement.job.owner_id):
+            with patience.spent_on(placement.job.owner_id):
+                cancel(placement, scheduler, wanted_by.username if wanted_by else owner, owner)

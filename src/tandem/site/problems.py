@@ -114,4 +114,5 @@ _DETAILS = {
     405: "This address does not take that method.",
     413: "The request is too big.",
     500: "Something went wrong in the portal. The failure is in its log.",
+    503: "The portal cannot do this at the moment. Try again in a few seconds.",
 }

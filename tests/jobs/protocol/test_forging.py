@@ -12,7 +12,8 @@ from django.utils import timezone
 from tests.jobs.protocol.world import World, state, wait_out
 
 from tandem.accounts.models import Person
-from tandem.jobs import control, reading
+from tandem.clusters.errors import AnswerLost
+from tandem.jobs import actions, control, patience, reading
 from tandem.jobs.models import Job, Placement, new_placement_id
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +177,31 @@ class _Case:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.tasks: dict[int, object] = {}
+
+
+def test_whose_shell_hangs_takes_little_of_a_pass(
+    monkeypatch: pytest.MonkeyPatch, world: World, ada: Person, eve: Person
+) -> None:
+    """Everything done as eve lasts until its deadline: her ten cancels may not, one after the other, hold up ada."""
+    jobs, of_ada = [world.submit(eve) for _ in range(10)], world.submit(ada)
+    run(world, *jobs, of_ada)
+    clock = [0.0]
+    monkeypatch.setattr(patience.time, "monotonic", lambda: clock[0])
+    asked = world.clusters["cluster1"].cancel
+
+    def hang(user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+        clock[0] += 10
+        raise AnswerLost("cluster1 did not answer")
+
+    world.clusters["cluster1"].cancel = hang  # type: ignore[method-assign]
+    for job in jobs:
+        actions.cancel_job(job, eve)
+    world.start_of(of_ada).finish(0)
+    world.poll()
+    assert clock[0] <= 10
+    assert state(of_ada) == "COMPLETED"
+    world.clusters["cluster1"].cancel = asked  # type: ignore[method-assign]
+    for _ in range(2):
+        world.poll()
+    assert {user for user, _ in world.clusters["cluster1"].cancelled} == {"eve"}
+    assert len(set(world.clusters["cluster1"].cancelled)) == 10
