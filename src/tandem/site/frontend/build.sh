@@ -11,6 +11,13 @@ requirements=$here/../../../../requirements/node.txt
 exec 9>"$work/.lock"
 flock 9
 
+# Whatever ends this build, the machine's /tmp has nothing of it.
+TMPDIR=$work/tmp
+export TMPDIR
+rm -rf "$TMPDIR"
+mkdir "$TMPDIR"
+trap 'rm -rf "$TMPDIR"' EXIT
+
 npm=npm
 new_enough() {
   node --version 2>/dev/null | awk -F'[v.]' '{ exit !($2 >= 20) }' && $npm --version >/dev/null 2>&1
