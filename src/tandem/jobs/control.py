@@ -93,6 +93,11 @@ class TaskReading:
         highest = self.highest
         return highest is not None and highest.placement is None
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Closed because a person wished it."""
+        return self.highest is not None and self.highest.why == "cancel"
+
 
 Reading = dict[int, TaskReading]
 

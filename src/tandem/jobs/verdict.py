@@ -83,6 +83,8 @@ def judge_claimed(
     """
     run = reading.run
     assert run is not None  # noqa: S101
+    # A restored database may have forgotten the wish; the claim that was closed for it has not.
+    cancel_wanted = cancel_wanted or reading.is_cancelled
     if result := reading.result:
         return _by_result(result, owner, cancel_wanted)
     if reading.is_closed or cancel_wanted:
@@ -135,8 +137,7 @@ def _stopped(
         return replace(_alive(owner), seal="cancel")
     if not owner.is_gone or still_for < times.self_fence:
         return _alive(owner)
-    highest = reading.highest
-    if cancel_wanted or (highest and highest.why == "cancel"):
+    if cancel_wanted:
         return Verdict(JobState.CANCELLED)
     if verdict := _by_ending(owner):
         return verdict

@@ -35,12 +35,15 @@ tandem_watch() {
     tandem_before=$(cat "$tandem_control/hb.$tandem_task.$tandem_n" 2>/dev/null)
     tandem_now
     tandem_since=$tandem_t
-    while tandem_now; [ $((tandem_t - tandem_since)) -le "$tandem_take_over" ]; do
+    while :; do
         sleep 1
+        # The time first: the machine may stand still at any point, and what it sees afterwards must not count as old.
+        tandem_now
         [ "$(readlink "$tandem_claim.$tandem_n")" = "$tandem_held" ] || tandem_leave "$tandem_noclaim"
         [ "$(cat "$tandem_control/hb.$tandem_task.$tandem_n" 2>/dev/null)" = "$tandem_before" ] ||
             tandem_leave "$tandem_superseded"
         readlink "$tandem_claim.$((tandem_n + 1))" >/dev/null && return
+        [ $((tandem_t - tandem_since)) -le "$tandem_take_over" ] || return
     done
 }
 
@@ -141,6 +144,12 @@ tandem_start_payload() {
     case $tandem_first in '#!'*) set -- ${tandem_first#??} ;; *) set -- /bin/sh ;; esac
     # A shell's background commands ignore these two signals; a person's need not.
     if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
+    # All this may have taken long, or the machine stood still: then another run may have started already.
+    if [ "$tandem_restartable" = 1 ]; then
+        read -r tandem_last < "$tandem_local/beat"
+        tandem_now
+        [ $((tandem_t - tandem_last)) -lt "$tandem_fence" ] || { PATH=$tandem_tools; rm "$tandem_local/going"; exit; }
+    fi
     exec setsid "$@" "$tandem_local/payload"
 }
 
@@ -195,7 +204,7 @@ tandem_heart() {
             tandem_beat
             case $(readlink "$tandem_claim.$((tandem_n + 1))") in
                 run:*) tandem_end_it; exit ;;
-                closed:*) tandem_signal TERM; sleep 2; tandem_end_it; exit ;;
+                closed:*) : > "$tandem_local/told"; tandem_signal TERM; sleep 2; tandem_end_it; exit ;;
             esac
         fi
         sleep 1
@@ -256,6 +265,7 @@ while [ "$tandem_woken" = 1 ]; do
     tandem_code=$?
 done
 [ -z "$tandem_dog" ] || kill -s KILL "$tandem_dog" 2>/dev/null
+[ ! -e "$tandem_local/told" ] || tandem_got=TERM
 # Whoever ended it may have been killed just now, in the middle of it.
 if [ -e "$tandem_local/going" ]; then tandem_signal KILL; else tandem_kill_all; fi
 

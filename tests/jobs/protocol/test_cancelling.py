@@ -10,6 +10,7 @@ from tandem.clusters.errors import ClusterUnreachable
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions, who_cancelled
+from tandem.jobs.models import Job
 from tandem.jobs.who_cancelled import ASK_FOR
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +86,19 @@ def test_a_run_that_its_heartbeat_ended_leaves_no_result_and_is_gone_after_a_whi
     assert state(job) == "RUNNING"
     assert job.is_cancelling
     wait_out(world, TIMES.self_fence + 1)
+    assert state(job) == "CANCELLED"
+
+
+def test_a_cancel_that_a_restored_database_forgot_is_still_one(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    actions.cancel_job(job, ada)
+    world.poll()
+    Job.objects.filter(pk=job.pk).update(cancel_wanted_at=None, cancel_wanted_by=None)
+    run.finish(143, "TERM")
+    world.poll()
     assert state(job) == "CANCELLED"
 
 
