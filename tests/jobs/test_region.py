@@ -1,12 +1,20 @@
 """The way of a job on real clusters, through the portal's API."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from tests.region import Region, wait_for
+
+from tandem.local.drill_database import DatabaseDrill
+from tandem.local.layout import ZoneLayout
+from tandem.local.processes import require_init
+from tandem.local.supervise import Supervisor
 
 pytestmark = pytest.mark.region
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
@@ -154,13 +162,53 @@ def test_a_submission_is_taken_while_slurm_is_dead_and_goes_out_later(portal: ht
     assert starts(region, job) == ["0"]
 
 
-def test_another_worker_takes_over_when_one_is_killed_again_and_again(portal: httpx.Client, region: Region) -> None:
-    portals = [zone.portal for zone in region.layout.zones]
-    jobs = []
-    for round_ in range(3):
-        jobs += [submit(portal, script=COUNTING, cluster=cluster) for cluster in ("cluster1", "cluster2")]
-        region.shell(portals[round_ % 2], "root", ["pkill", "-KILL", "-f", "tandem.operations.worker"], check=True)
-    for job in jobs:
-        seen = final(portal, job, 180)
-        assert seen["state"] == "COMPLETED", seen["reason"]
-        assert starts(region, job) == ["0"]
+def holders(region: Region) -> list[str]:
+    """The portal nodes whose workers watch each cluster and dispatch to it; empty for one that no worker holds."""
+    leases = [f"{loop}:{cluster.name}" for loop in ("watch", "dispatch") for cluster in region.environment.clusters]
+    return [DatabaseDrill(region.layout).lease_holder(lease).partition(":")[0] for lease in leases]
+
+
+def held_by(region: Region, zone: ZoneLayout) -> bool:
+    """Whether one zone's worker does everything."""
+    return set(holders(region)) == {zone.portal}
+
+
+@contextmanager
+def dead_worker(region: Region, zone: ZoneLayout) -> Iterator[None]:
+    """The zone's worker dies as it stands, without giving anything back, and is not started again meanwhile."""
+    supervisor = Supervisor.of(require_init(region.environment.name, zone.name))
+
+    def send(name: str) -> None:
+        region.shell(zone.portal, "root", ["pkill", f"-{name}", "-f", "tandem.operations.worker"], check=True)
+
+    # Stopped, it cannot act on the SIGTERM that supervisord sends.
+    send("STOP")
+    supervisor.stop("worker", wait=False)
+    send("KILL")
+    assert supervisor.wait_stopped(["worker"], 60)
+    try:
+        yield
+    finally:
+        supervisor.start("worker")
+
+
+def test_the_other_nodes_worker_takes_over_from_one_that_stays_dead(
+    portal: httpx.Client, region: Region, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clusters = [cluster.name for cluster in region.environment.clusters]
+    for _ in range(2):
+        region.wait(lambda: all(holders(region)), "each lease has a holder")
+        one, another = region.layout.zones
+        dead, other = (one, another) if holders(region)[-1] == one.portal else (another, one)
+        jobs = [submit(portal, script=COUNTING, cluster=cluster) for cluster in clusters]
+        with dead_worker(region, dead):
+            began = time.monotonic()
+            wait_for(partial(held_by, region, other), f"{other.portal} takes over")
+            with capsys.disabled():
+                print(f" {other.portal} took over {time.monotonic() - began:.1f} s after {dead.portal}'s worker died")
+            jobs += [submit(portal, script=COUNTING, cluster=cluster) for cluster in clusters]
+            for job in jobs:
+                seen = final(portal, job, 180)
+                assert seen["state"] == "COMPLETED", seen["reason"]
+                assert starts(region, job) == ["0"]
+            assert held_by(region, other)
