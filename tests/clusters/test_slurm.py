@@ -72,7 +72,7 @@ echo "$what" >>/home/zed/begun
 case $what in
 yes*) echo "${what#yes}" ;;
 no) echo 'sbatch: error: not today' >&2; exit 1 ;;
-hang) exit 124 ;; # as `timeout` leaves it
+sleep) sleep 60 ;;
 die) pkill -9 -u zed -x sh ;;
 break) pkill -9 -u zed sshd ;;
 esac
@@ -86,13 +86,13 @@ def begun(host: Host) -> list[str]:
 
 def test_several_go_in_one_round_trip_and_each_has_an_outcome_of_its_own(host: Host, slurm: Slurm) -> None:
     host.program("sbatch", TELLING)
-    jobs = [batch_job("yes1"), batch_job("no"), batch_job("hang"), batch_job("yes2", directory="/proc/nothing")]
+    jobs = [batch_job("yes1"), batch_job("no"), batch_job("yes2", directory="/proc/nothing"), batch_job("yesterday")]
     outcomes = slurm.submit("zed", [*jobs, batch_job("yes3")])
     assert outcomes[0] == "1"
-    assert [type(outcome) for outcome in outcomes[1:4]] == [SubmissionRefused, AnswerLost, ClusterRefused]
+    assert [type(outcome) for outcome in outcomes[1:4]] == [SubmissionRefused, ClusterRefused, AnswerLost]
     assert str(outcomes[1]) == "not today"
     assert outcomes[4] == "3"
-    assert begun(host) == ["yes1", "no", "hang", "yes3"]
+    assert begun(host) == ["yes1", "no", "yesterday", "yes3"]
 
 
 def test_when_it_ends_half_way_what_was_answered_stands_and_the_rest_is_in_doubt(host: Host, slurm: Slurm) -> None:
@@ -117,12 +117,14 @@ def test_without_a_connection_none_was_sent(own_host: Host, own_door: Door) -> N
 
 
 def test_none_is_begun_once_slurm_takes_too_long(host: Host, slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm_submit, "COMMAND_TIME", 1)
-    host.program("sbatch", "#!/bin/sh\necho x >>/home/zed/begun; sleep 1.1; echo 5\n")
-    outcomes = slurm.submit("zed", [batch_job(), batch_job(), batch_job()])
+    monkeypatch.setattr(slurm_submit, "COMMAND_TIME", 2)
+    monkeypatch.setattr(slurm_submit, "EACH_FURTHER", 0)
+    host.program("sbatch", TELLING)
+    outcomes = slurm.submit("zed", [batch_job("yes5"), batch_job("sleep"), batch_job("yes6"), batch_job("yes7")])
     assert outcomes[0] == "5"
-    assert [type(outcome) for outcome in outcomes[1:]] == [ClusterUnreachable, ClusterUnreachable]
-    assert begun(host) == ["x"]
+    assert [type(outcome) for outcome in outcomes[1:]] == [AnswerLost, ClusterUnreachable, ClusterUnreachable]
+    assert "did not answer in time" in str(outcomes[1])
+    assert begun(host) == ["yes5", "sleep"]
 
 
 def test_what_cannot_be_put_in_place_is_no_other_submissions_text(host: Host, slurm: Slurm) -> None:

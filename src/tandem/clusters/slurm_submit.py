@@ -5,111 +5,132 @@ Nothing is sent twice, and what one of them does is no other's business.
 """
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from tandem.clusters.channel import Answer, new_nonce
 from tandem.clusters.door import Door
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, DoorError, SubmissionRefused
-from tandem.clusters.frames import encode_argument
 from tandem.clusters.request import ONE_NODE, BatchJob, Outcome, Request
-from tandem.clusters.slurm_words import CLEAN, COMMAND_TIME, check, read_sections, words_of
+from tandem.clusters.slurm_words import CLEAN_ENVIRONMENT, COMMAND_TIME, check, read_sections, words_of
 
-STORAGE_FAILED, CUT_SHORT, NOT_BEGUN = 65, 66, 67
+STORAGE_FAILED, CUT_SHORT = 65, 66
+# As `timeout` says it.
+ENDED_BY_TIMEOUT = 124
+NOT_STARTED = {125, 126, 127}
+TRANSFER_TIME = 7.0  # seconds for getting there and back
+EACH_FURTHER = 2  # seconds that a round trip may take longer for each submission after the first
 
-# Each submission is read from standard input: a head, its words, script and files, and a mark at its end. Where one of
-# them fails half-way, what follows has no head where one is expected, and is not carried out.
+# What runs on the cluster, in a clean environment. Its arguments are how many submissions; the directories of all; and
+# for each the number of its words, and these, with sbatch's options at their end. Standard input holds a mark, and each
+# one's script and files. A full stop behind a script keeps the shell from cutting off its last empty lines.
 #
-# Files are put in place only when everything has arrived, and never over an existing one: another placement of the same
-# job may be running, and its person may have changed them.
-SUBMIT = (
-    CLEAN
-    + """
-mark=$1 left=$2 time=$3 number=0
-read -r begun rest </proc/uptime
-
-submission() (
-	read -r head count && [ "$head" = "$mark" ] || exit 66
-	set --
-	while [ "$count" -gt 0 ]; do
-		read_word || exit 66
-		set -- "$@" "$word"
-		count=$((count - 1))
-	done
-	spooler=$1 control=$2 size=$3 files=$4
-	shift 4
-	script=$(head -c "$size" && printf .)
-	mask=$(umask)
+# Besides sbatch one program is started for each: on a small head node, starting programs is what takes the time.
+_EACH = r"""
+submission() {
+	[ -z "$out_of_step" ] || return 66
+	words=$1 spooler=$2 control=$3 size=$4 files=$5
+	shift 5
+	script=$(head -c "$size")
+	read -r end && [ "$end" = "$mark" ] || { out_of_step=yes; return 66; }
 	umask 077
-	if ! { mkdir -p -- "$spooler" "$control" && cd -- "$spooler"; }; then
-		[ "$files" -gt 0 ] || read -r end
-		exit 65
-	fi
+	{ [ -d "$spooler" ] && [ -d "$control" ]; } || mkdir -p -- "$spooler" "$control" || return 65
+	cd -- "$spooler" || return 65
 	if [ "$files" -gt 0 ]; then
-		incoming=$(mktemp -d ./.incoming.XXXXXX) || exit 65
-		trap 'rm -rf -- "$incoming"' EXIT
-		while [ "$files" -gt 0 ]; do
-			head -c "$2" >"$incoming/$1" || exit 65
-			shift 2
-			files=$((files - 1))
-		done
-	fi
-	read -r end && [ "$end" = "$mark" ] || exit 66
-	if [ -n "${incoming-}" ]; then
-		for file in "$incoming"/* "$incoming"/.[!.]* "$incoming"/..?*; do
-			[ ! -e "$file" ] || mv -n -- "$file" . || exit 65
-		done
+		input_files "$@" || { status=$?; out_of_step=yes; return "$status"; }
+		shift $((2 * files))
 	fi
 	# Slurm hands the umask on to the job: what that writes elsewhere is as open as its person has it.
 	umask "$mask"
-	printf %s "${script%.}" | slurm sbatch "$@"
+	refer_to $((words - 5 - 2 * files))
+	eval "printf %s \"\${script%.}\" | sbatch $references"
+}
+
+# Files are put in place only when everything has arrived, and never over an existing one: another placement of the same
+# job may be running, and its person may have changed them.
+input_files() (
+	incoming=$(mktemp -d ./.incoming.XXXXXX) || exit 65
+	trap 'rm -rf -- "$incoming"' EXIT
+	while [ "$files" -gt 0 ]; do
+		head -c "$2" >"$incoming/$1" || exit 65
+		shift 2
+		files=$((files - 1))
+	done
+	read -r end && [ "$end" = "$mark" ] || exit 66
+	for file in "$incoming"/* "$incoming"/.[!.]* "$incoming"/..?*; do
+		[ ! -e "$file" ] || mv -n -- "$file" . || exit 65
+	done
 )
 
-while [ "$left" -gt 0 ]; do
-	read -r now rest </proc/uptime
-	if [ $((${now%.*} - ${begun%.*})) -lt "$time" ]; then
-		submission
-		status=$?
-	else
-		status=67
-	fi
-	number=$((number + 1))
-	printf '\\n%s section %s %s\\n' "$mark" "$number" "$status" >&2
-	printf '\\n%s section %s %s\\n' "$mark" "$number" "$status" || exit # nobody listens any more
-	left=$((left - 1))
+# The first so many arguments, for eval: by their numbers, so that nothing of them is read as the shell's language.
+refer_to() {
+	references='' number=0
+	while [ "$number" -lt "$1" ]; do
+		number=$((number + 1))
+		references="$references \"\${$number}\""
+	done
+}
+
+count=$1 out_of_step='' mask=$(umask)
+shift
+read -r mark || exit 66
+umask 077
+refer_to $((2 * count))
+eval "mkdir -p -- $references" 2>/dev/null
+shift $((2 * count))
+which=0
+while [ "$which" -lt "$count" ]; do
+	which=$((which + 1))
+	submission "$@"
+	status=$?
+	shift "$1"
+	printf '\n%s section %s %s\n' "$mark" "$which" "$status" >&2
+	printf '\n%s section %s %s\n' "$mark" "$which" "$status" || exit # nobody listens any more
 done
 """
-)
 
-TRANSFER_TIME = 7.0  # seconds for getting there and back
+SUBMIT = f"""
+time=$1
+shift
+timeout -k 1 "$time" {CLEAN_ENVIRONMENT} /bin/sh -c {shlex.quote(_EACH)} sh "$@"
+"""
 
 
 def submit(door: Door, cluster: str, user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
-    """Hand batch jobs of one person over, each once and in this order; what came of each.
-
-    None is begun any more once the time of one command is over: then Slurm does not answer, and the caller waits.
-    """
+    """Hand batch jobs of one person over, each once and one after the other; what came of each, in the same order."""
     mark = new_nonce()
-    words = [mark, str(len(jobs)), str(COMMAND_TIME)]
-    data = b"".join(_as_read(job, mark) for job in jobs)
-    deadline = TRANSFER_TIME + COMMAND_TIME * min(len(jobs), 2)
-    broken_off = AnswerLost(f"{cluster}: the answer broke off")
+    time = COMMAND_TIME + EACH_FURTHER * (len(jobs) - 1)
+    words = [str(time), str(len(jobs))]
+    for job in jobs:
+        words += [job.request.directory, job.control]
+    for job in jobs:
+        words += _words(job)
+    data = f"{mark}\n".encode() + b"".join(_data(job, mark) for job in jobs)
     try:
-        answer = door.run(user, cluster, SUBMIT, words, data=data, deadline=deadline)
+        answer = door.run(user, cluster, SUBMIT, words, data=data, deadline=time + TRANSFER_TIME)
+        in_time = answer.status != ENDED_BY_TIMEOUT
+        lost = AnswerLost(f"{cluster}: the answer broke off" if in_time else f"{cluster}: Slurm did not answer in time")
     except AnswerLost as problem:
-        broken_off = problem
+        lost, in_time = problem, True
         answer = Answer(problem.stdout, problem.stderr, 0)
     except DoorError as problem:  # nothing was sent
         return [problem] * len(jobs)
     printed = read_sections(answer.text, mark)
     complaints = read_sections(answer.stderr.decode("utf-8", "replace"), mark)
+    if not printed and answer.status in NOT_STARTED:
+        return [ClusterRefused(f"{cluster}: submissions cannot be made there: {answer.complaint}")] * len(jobs)
     outcomes: list[Outcome] = []
+    begun = True
     for number, job in enumerate(jobs, start=1):
         text, status = printed.get(str(number), ("", None))
         complaint, same = complaints.get(str(number), ("", None))
         if status == 0 or (status is not None and status == same):  # a no counts with all its words only
             outcomes.append(_outcome(cluster, user, job, text, Answer(b"", complaint.encode(), status)))
+        elif status is None and not begun:
+            outcomes.append(ClusterUnreachable(f"{cluster}: Slurm took too long over others before it"))
         else:
-            outcomes.append(broken_off)
+            outcomes.append(lost)
+            begun = in_time  # what was ended in time is known to have got no further
     return outcomes
 
 
@@ -121,8 +142,6 @@ def _outcome(cluster: str, user: str, job: BatchJob, printed: str, answer: Answe
         return ClusterRefused(f"{cluster}: the spooler could not be made: {answer.complaint}")
     if answer.status == CUT_SHORT:
         return ClusterRefused(f"{cluster}: the submission did not arrive whole")
-    if answer.status == NOT_BEGUN:
-        return ClusterUnreachable(f"{cluster}: Slurm took too long over others before it")
     try:
         check(cluster, answer, [user, *(option.partition("=")[2] for option in sbatch_options(job.request))])
     except DoorError as problem:
@@ -130,17 +149,25 @@ def _outcome(cluster: str, user: str, job: BatchJob, printed: str, answer: Answe
     return SubmissionRefused(words_of(answer))
 
 
-def _as_read(job: BatchJob, mark: str) -> bytes:
-    """One submission, as the script above reads it."""
+def _words(job: BatchJob) -> list[str]:
+    """One submission's arguments for the script above."""
     if any("/" in name or "\0" in name or name in {"", ".", ".."} for name in job.files):
         raise ValueError("an input file needs a plain name")
-    script = job.script.encode("utf-8", "surrogateescape")
-    sizes = [word for name, content in job.files.items() for word in (name, str(len(content)))]
+    files = [word for name, content in job.files.items() for word in (name, str(len(content)))]
     own = ["--parsable", "--ignore-pbs", f"--wckey={job.placement}", f"--comment={job.placement}"]
-    places = [job.request.directory, job.control, str(len(script)), str(len(job.files))]
-    words = [*places, *sizes, *sbatch_options(job.request), *own]
-    head = b"\n".join([f"{mark} {len(words)}".encode(), *map(encode_argument, words)])
-    return b"".join([head, b"\n", script, *job.files.values(), mark.encode(), b"\n"])
+    places = [job.request.directory, job.control, str(len(_script(job)) + 1), str(len(job.files))]
+    words = [*places, *files, *sbatch_options(job.request), *own]
+    return [str(len(words) + 1), *words]
+
+
+def _data(job: BatchJob, mark: str) -> bytes:
+    """One submission's part of the script's standard input."""
+    end = f"{mark}\n".encode()
+    return b"".join([_script(job), b".", end, *job.files.values(), end if job.files else b""])
+
+
+def _script(job: BatchJob) -> bytes:
+    return job.script.encode("utf-8", "surrogateescape")
 
 
 def sbatch_options(request: Request) -> list[str]:

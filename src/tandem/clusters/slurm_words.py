@@ -12,10 +12,10 @@ COMMAND_TIME = 12
 TIMED_OUT = {124, 137}  # as `timeout` says it
 
 # Nothing of SLURM_* or SBATCH_* that a login script may have set; what is set here is what jobs start with.
+CLEAN_ENVIRONMENT = 'env -i HOME="$HOME" USER="$USER" LOGNAME="$LOGNAME" SHELL="$SHELL" PATH="$PATH" LANG=C.UTF-8'
 CLEAN = f"""
 slurm() {{
-	timeout -k 1 {COMMAND_TIME} env -i HOME="$HOME" USER="$USER" LOGNAME="$LOGNAME" SHELL="$SHELL" \\
-		PATH="$PATH" LANG=C.UTF-8 "$@"
+	timeout -k 1 {COMMAND_TIME} {CLEAN_ENVIRONMENT} "$@"
 }}
 """
 

@@ -52,6 +52,7 @@ log = structlog.get_logger()
 AT_ONCE = 6
 BATCH = 18
 TOGETHER = 6  # of one person, in one round trip
+LIGHT = 2**15  # bytes; what is larger goes alone
 LOOKED_AT = 60
 NO_CLUSTER_RETRY = timedelta(seconds=2)
 
@@ -358,12 +359,14 @@ class Dispatcher:
 
 
 def _round_trips(due: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """What goes out together: what one person has due, but input files alone, as they may be large."""
+    """What goes out together: what one person has due, but what is large alone."""
+    trips: list[list[Outgoing]] = []
     light: dict[int, list[Outgoing]] = defaultdict(list)
     for outgoing in due:
-        if not outgoing.files:
+        if outgoing.files or len(outgoing.job.payload) + len(outgoing.placement.array) > LIGHT:
+            trips.append([outgoing])
+        else:
             light[outgoing.job.owner_id].append(outgoing)
-    trips = [[outgoing] for outgoing in due if outgoing.files]
     for theirs in light.values():
         trips += [theirs[start : start + TOGETHER] for start in range(0, len(theirs), TOGETHER)]
     return trips

@@ -4,23 +4,17 @@
 PATH=/opt/slurm/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 
-# One word as clusters/frames.py writes it, into $word.
-read_word() {
-	IFS= read -r word || return
-	case $word in
-	=*) word=${word#=} ;;
-	*) # escaped, because it has line ends in it
-		word=$(printf '%b.' "${word#%}")
-		word=${word%.}
-		;;
-	esac
-}
-
 IFS= read -r nonce && IFS= read -r mode && IFS= read -r count || exit 97
 set --
 while [ "$count" -gt 0 ]; do
-	read_word || exit 97
-	set -- "$@" "$word"
+	IFS= read -r word || exit 97
+	case $word in
+	=*) set -- "$@" "${word#=}" ;;
+	*) # escaped, because it has line ends in it
+		word=$(printf '%b.' "${word#%}")
+		set -- "$@" "${word%.}"
+		;;
+	esac
 	count=$((count - 1))
 done
 IFS= read -r size || exit 97
