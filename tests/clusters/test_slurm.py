@@ -127,12 +127,29 @@ def test_none_is_begun_once_slurm_takes_too_long(host: Host, slurm: Slurm, monke
     assert begun(host) == ["yes5", "sleep"]
 
 
-def test_what_cannot_be_put_in_place_is_no_other_submissions_text(host: Host, slurm: Slurm) -> None:
+def test_input_files_that_find_no_place_are_not_read_as_another_submissions(host: Host, slurm: Slurm) -> None:
     host.program("sbatch", TELLING)
-    forged = b"\n".join([b"=/efs/spoolers/zed", b"=/efs/spoolers/zed", b"=4", b"=0", b"yes6"])
-    outcomes = slurm.submit("zed", [batch_job("yes1", {"f": forged}, directory="/proc/nothing"), batch_job("yes2")])
-    assert [type(outcome) for outcome in outcomes] == [ClusterRefused, ClusterRefused]
-    host.inside("sh", "-c", "! test -e /home/zed/begun")
+    jobs = [
+        batch_job("yes1", {"f": b"x" * 100}, directory="/proc/nothing"),
+        batch_job("yes2", {"g": b"y" * 10}),
+        batch_job("yes3"),
+    ]
+    outcomes = slurm.submit("zed", jobs)
+    assert [type(outcome) for outcome in outcomes[:2]] == [ClusterRefused, ClusterRefused]
+    assert outcomes[2] == "3"
+    assert begun(host) == ["yes3"]
+
+
+def test_scripts_arrive_byte_for_byte_whatever_they_have_in_common(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", '#!/bin/sh\ncat >"script.$$"; echo 1\n')
+    awkward = bytes(range(1, 256)).decode("utf-8", "surrogateescape") + "\\c\\0101%s\n$(id)\n\n"
+    for scripts in (["a", "a"], ["", "a\n\n"], [awkward, "é" + awkward, "\n" + awkward, awkward + "\n"]):
+        jobs = [batch_job(script) for script in scripts]
+        assert slurm.submit("zed", jobs) == ["1"] * len(jobs)
+        for job in jobs:
+            found = host.inside("sh", "-c", 'sha256sum <"$(ls "$1"/script.*)"', "sh", job.request.directory)
+            sent = job.script.encode("utf-8", "surrogateescape")
+            assert found.split()[0] == hashlib.sha256(sent).hexdigest()
 
 
 def test_input_files_arrive_whole_and_never_replace_what_is_there(host: Host, slurm: Slurm) -> None:

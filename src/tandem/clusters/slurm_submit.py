@@ -11,44 +11,66 @@ from collections.abc import Sequence
 from tandem.clusters.channel import Answer, new_nonce
 from tandem.clusters.door import Door
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, DoorError, SubmissionRefused
+from tandem.clusters.frames import encode_argument
 from tandem.clusters.request import ONE_NODE, BatchJob, Outcome, Request
 from tandem.clusters.slurm_words import CLEAN_ENVIRONMENT, COMMAND_TIME, check, read_sections, words_of
 
 STORAGE_FAILED, CUT_SHORT = 65, 66
-# As `timeout` says it.
-ENDED_BY_TIMEOUT = 124
-NOT_STARTED = {125, 126, 127}
+ENDED_BY_TIMEOUT = 124  # this and the next as `timeout` says it
+NOT_STARTED = {125, 126, 127, CUT_SHORT}
 TRANSFER_TIME = 7.0  # seconds for getting there and back
 EACH_FURTHER = 2  # seconds that a round trip may take longer for each submission after the first
 
-# What runs on the cluster, in a clean environment. Its arguments are how many submissions; the directories of all; and
-# for each the number of its words, and these, with sbatch's options at their end. Standard input holds a mark, and each
-# one's script and files. A full stop behind a script keeps the shell from cutting off its last empty lines.
+# What runs on the cluster, in a clean environment. Standard input begins with two parts, as long as the arguments say.
+# The first has a word on each line: a mark; how many submissions; all their directories; for each the number of its
+# words, its directories, how many input files, their names and sizes, how its script begins, and sbatch's options.
+# The second is what all scripts end with, mostly the wrapper, and a full stop, which keeps the shell from cutting off
+# its last empty lines. The mark follows, and the files of each one, again with the mark behind them. Words that are
+# not Tandem's own are written as frames.py does.
 #
-# Besides sbatch one program is started for each: on a small head node, starting programs is what takes the time.
+# Programs that are started cost more than all else, so besides sbatch none is started for one submission alone; and
+# the shell reads single bytes from a pipe if it reads itself.
 _EACH = r"""
+# So many arguments, for eval: by their numbers, so that nothing of them is read as the shell's language.
+refer_to() {
+	references='' number=0
+	while [ "$number" -lt "$1" ]; do
+		number=$((number + 1))
+		references="$references \"\${$number}\""
+	done
+}
+
 submission() {
-	[ -z "$out_of_step" ] || return 66
-	words=$1 spooler=$2 control=$3 size=$4 files=$5
-	shift 5
-	script=$(head -c "$size")
-	read -r end && [ "$end" = "$mark" ] || { out_of_step=yes; return 66; }
+	refer_to "$1"
+	eval "set -- $references"
+	for word; do
+		case $word in
+		=*) word=${word#=} ;;
+		%*) word=$(printf '%b.' "${word#%}") && word=${word%.} ;;
+		esac
+		set -- "$@" "$word"
+		shift
+	done
+	spooler=$2 control=$3 files=$4
+	shift 4
 	umask 077
 	{ [ -d "$spooler" ] && [ -d "$control" ]; } || mkdir -p -- "$spooler" "$control" || return 65
 	cd -- "$spooler" || return 65
 	if [ "$files" -gt 0 ]; then
-		input_files "$@" || { status=$?; out_of_step=yes; return "$status"; }
+		input_files "$@" || return
 		shift $((2 * files))
 	fi
+	beginning=$1
+	shift
 	# Slurm hands the umask on to the job: what that writes elsewhere is as open as its person has it.
 	umask "$mask"
-	refer_to $((words - 5 - 2 * files))
-	eval "printf %s \"\${script%.}\" | sbatch $references"
+	printf %s "$beginning" "${ending%.}" | sbatch "$@"
 }
 
 # Files are put in place only when everything has arrived, and never over an existing one: another placement of the same
 # job may be running, and its person may have changed them.
 input_files() (
+	set +f
 	incoming=$(mktemp -d ./.incoming.XXXXXX) || exit 65
 	trap 'rm -rf -- "$incoming"' EXIT
 	while [ "$files" -gt 0 ]; do
@@ -62,18 +84,16 @@ input_files() (
 	done
 )
 
-# The first so many arguments, for eval: by their numbers, so that nothing of them is read as the shell's language.
-refer_to() {
-	references='' number=0
-	while [ "$number" -lt "$1" ]; do
-		number=$((number + 1))
-		references="$references \"\${$number}\""
-	done
-}
-
-count=$1 out_of_step='' mask=$(umask)
-shift
-read -r mark || exit 66
+mask=$(umask)
+set -f
+IFS='
+'
+ending=$2
+set -- $(head -c "$1")
+ending=$(head -c "$ending")
+mark=$1 count=$2
+read -r end && [ "$end" = "$mark" ] || exit 66
+shift 2
 umask 077
 refer_to $((2 * count))
 eval "mkdir -p -- $references" 2>/dev/null
@@ -90,24 +110,26 @@ done
 """
 
 SUBMIT = f"""
-time=$1
-shift
-timeout -k 1 "$time" {CLEAN_ENVIRONMENT} /bin/sh -c {shlex.quote(_EACH)} sh "$@"
+timeout -k 1 "$1" {CLEAN_ENVIRONMENT} /bin/sh -c {shlex.quote(_EACH)} sh "$2" "$3"
 """
 
 
 def submit(door: Door, cluster: str, user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
     """Hand batch jobs of one person over, each once and one after the other; what came of each, in the same order."""
     mark = new_nonce()
+    scripts = [job.script.encode("utf-8", "surrogateescape") for job in jobs]
+    ending = _common_ending(scripts)
+    head = [mark, str(len(jobs)), *(place for job in jobs for place in (job.request.directory, job.control))]
+    lines = [line.encode() for line in head]
+    for job, script in zip(jobs, scripts, strict=True):
+        lines += _words(job, script.removesuffix(ending))
+    words = b"\n".join(lines)
+    files = b"".join(_files(job, mark) for job in jobs)
+    data = b"".join([words, ending, b".", mark.encode(), b"\n", files])
+    sizes = [str(len(words)), str(len(ending) + 1)]
     time = COMMAND_TIME + EACH_FURTHER * (len(jobs) - 1)
-    words = [str(time), str(len(jobs))]
-    for job in jobs:
-        words += [job.request.directory, job.control]
-    for job in jobs:
-        words += _words(job)
-    data = f"{mark}\n".encode() + b"".join(_data(job, mark) for job in jobs)
     try:
-        answer = door.run(user, cluster, SUBMIT, words, data=data, deadline=time + TRANSFER_TIME)
+        answer = door.run(user, cluster, SUBMIT, [str(time), *sizes], data=data, deadline=time + TRANSFER_TIME)
         in_time = answer.status != ENDED_BY_TIMEOUT
         lost = AnswerLost(f"{cluster}: the answer broke off" if in_time else f"{cluster}: Slurm did not answer in time")
     except AnswerLost as problem:
@@ -149,25 +171,32 @@ def _outcome(cluster: str, user: str, job: BatchJob, printed: str, answer: Answe
     return SubmissionRefused(words_of(answer))
 
 
-def _words(job: BatchJob) -> list[str]:
-    """One submission's arguments for the script above."""
+def _common_ending(scripts: Sequence[bytes]) -> bytes:
+    """The longest that all of them end with; found by halves, as they are long."""
+    shortest = min(scripts, key=len)
+    least, most = 0, len(shortest)
+    while least < most:
+        length = (least + most + 1) // 2
+        if all(script.endswith(shortest[-length:]) for script in scripts):
+            least = length
+        else:
+            most = length - 1
+    return shortest[len(shortest) - least :]
+
+
+def _words(job: BatchJob, beginning: bytes) -> list[bytes]:
+    """One submission's words for the script above."""
     if any("/" in name or "\0" in name or name in {"", ".", ".."} for name in job.files):
         raise ValueError("an input file needs a plain name")
     files = [word for name, content in job.files.items() for word in (name, str(len(content)))]
     own = ["--parsable", "--ignore-pbs", f"--wckey={job.placement}", f"--comment={job.placement}"]
-    places = [job.request.directory, job.control, str(len(_script(job)) + 1), str(len(job.files))]
-    words = [*places, *files, *sbatch_options(job.request), *own]
-    return [str(len(words) + 1), *words]
+    words: list[str | bytes] = [job.request.directory, job.control, str(len(job.files)), *files]
+    words += [beginning, *sbatch_options(job.request), *own]
+    return [str(len(words) + 1).encode(), *map(encode_argument, words)]
 
 
-def _data(job: BatchJob, mark: str) -> bytes:
-    """One submission's part of the script's standard input."""
-    end = f"{mark}\n".encode()
-    return b"".join([_script(job), b".", end, *job.files.values(), end if job.files else b""])
-
-
-def _script(job: BatchJob) -> bytes:
-    return job.script.encode("utf-8", "surrogateescape")
+def _files(job: BatchJob, mark: str) -> bytes:
+    return b"".join(job.files.values()) + f"{mark}\n".encode() if job.files else b""
 
 
 def sbatch_options(request: Request) -> list[str]:

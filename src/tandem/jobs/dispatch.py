@@ -12,7 +12,7 @@ Jobs of a person whose account is disabled go on where they run, and get no new 
 """
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -50,8 +50,9 @@ from tandem.jobs.transactions import done_again
 log = structlog.get_logger()
 
 AT_ONCE = 6
-BATCH = 18
-TOGETHER = 6  # of one person, in one round trip
+OF_ONE_PERSON = 2  # round trips at a time: what becomes due meanwhile goes together in the next one
+BATCH = 16
+TOGETHER = 8  # of one person, in one round trip
 LIGHT = 2**15  # bytes; what is larger goes alone
 LOOKED_AT = 60
 NO_CLUSTER_RETRY = timedelta(seconds=2)
@@ -135,6 +136,8 @@ class Dispatcher:
         free = Q(hold_wanted=False, cancel_wanted_at=None, owner__is_active=True)
         jobs = Job.objects.select_related("owner", "spooler").filter(due, free)
         jobs = jobs.filter(wanted_cluster__in=(self.cluster, ANY_CLUSTER)).order_by("next_try_at")
+        under_way = Counter(together[0].job.owner_id for together in self._flying.values())
+        jobs = jobs.exclude(owner__in=[owner for owner, trips in under_way.items() if trips >= OF_ONE_PERSON])
         waiting = list(jobs[:LOOKED_AT])
         if not waiting:
             return []
