@@ -220,7 +220,7 @@ class Placement(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["cluster", "state"])]
+        indexes = [models.Index(fields=["cluster", "state"]), models.Index(fields=["cluster", "created_at"])]
 
     def __str__(self) -> str:
         return f"{self.job_id} on {self.cluster}"

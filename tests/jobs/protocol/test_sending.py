@@ -1,5 +1,6 @@
 """Handing a job over: whatever answer comes or does not come, nothing is sent twice or lost."""
 
+import threading
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,7 +15,7 @@ from tandem.clusters.models import ClusterState
 from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Ending
 from tandem.jobs import actions
-from tandem.jobs.dispatch import TOGETHER, Dispatcher
+from tandem.jobs.dispatch import OF_ONE_PERSON, TOGETHER, Dispatcher
 from tandem.jobs.models import Job, Placement, PlacementState
 from tandem.jobs.submission import SubmissionInvalid, check_submission, stored_submission
 
@@ -84,6 +85,33 @@ def test_what_a_person_has_due_goes_out_together_and_each_has_an_outcome_of_its_
     placements = [job.placements.get() for job in jobs]
     assert [row.state for row in placements] == ["NOT_SENT", "DOUBT", "SUBMITTED"]
     assert placements[2].scheduler_id == "2"
+
+
+def test_while_one_persons_round_trips_are_under_way_others_go_out(
+    world: World, ada: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, dispatcher = world.clusters["cluster1"], world.dispatchers["cluster1"]
+    go_on = threading.Event()
+    submit = fake.submit
+
+    def slowly(user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
+        assert user == "bob" or go_on.wait(60)
+        return submit(user, jobs)
+
+    monkeypatch.setattr(fake, "submit", slowly)
+    for _ in range(OF_ONE_PERSON):
+        world.submit(ada)
+        dispatcher.step(0)
+    late = [world.submit(ada), world.submit(ada)]
+    other = world.submit(bob)
+    for _ in range(200):
+        dispatcher.step(0.05)
+        if state(other) == "PENDING":
+            break
+    assert [state(job) for job in (other, *late)] == ["PENDING", "ACCEPTED", "ACCEPTED"]
+    go_on.set()
+    world.dispatch()
+    assert sorted(fake.round_trips) == [1, 1, 1, 2]
 
 
 def test_round_trips_are_one_persons_and_bounded_and_input_files_go_alone(
@@ -259,16 +287,16 @@ def test_an_answer_that_the_database_did_not_take_is_kept(
 ) -> None:
     job = world.submit(ada)
     dispatcher = world.dispatchers["cluster1"]
-    record = Dispatcher._record_placement
+    record = Dispatcher._record_ids
 
-    def gone(*_: object) -> bool:
+    def gone(*_: object) -> list[uuid.UUID]:
         raise OperationalError(2006, "gone away")
 
-    monkeypatch.setattr(Dispatcher, "_record_placement", gone)
+    monkeypatch.setattr(Dispatcher, "_record_ids", gone)
     with pytest.raises(OperationalError):
         dispatcher.step(10)
     assert world.placement(job).state == PlacementState.SUBMITTING
-    monkeypatch.setattr(Dispatcher, "_record_placement", record)
+    monkeypatch.setattr(Dispatcher, "_record_ids", record)
     dispatcher.step(10)
     assert world.placement(job).state == PlacementState.SUBMITTED
     assert len(world.clusters["cluster1"].submissions) == 1
