@@ -284,6 +284,24 @@ def test_a_restartable_run_that_was_too_slow_to_claim_does_not_start(place: Plac
     assert not (place.spooler / "attempt.0").exists()
 
 
+def test_a_restartable_run_is_seen_to_live_until_its_result_is_written(place: Place) -> None:
+    writing, go = place.root / "writing", place.root / "go"
+    wait = f"*result*) : > {writing}; until [ -e {go} ]; do sleep 0.1; done"
+    fake_tool(place, "dd", f'case "$*" in {wait} ;; esac; exec /usr/bin/dd "$@"')
+    process = place.start("true", restartable=True)
+    wait_for(writing.exists, "the result is being written")
+    seen: set[str] = set()
+
+    def beats_on() -> bool:
+        seen.add(place.heartbeat())
+        return len(seen) > 4
+
+    wait_for(beats_on, "its heart beats on", 15)
+    go.touch()
+    assert process.wait(60) == 0
+    assert place.result() is not None
+
+
 def test_a_successor_starts_only_after_it_watched_a_silent_run_for_long_enough(place: Place) -> None:
     (place.control / "claim.0.0").symlink_to(f"run:cluster2:{uuid.uuid4()}:7:01234567-dead")
     began = time.monotonic()

@@ -264,7 +264,6 @@ while [ "$tandem_woken" = 1 ]; do
     wait "$tandem_pid"
     tandem_code=$?
 done
-[ -z "$tandem_dog" ] || kill -s KILL "$tandem_dog" 2>/dev/null
 [ ! -e "$tandem_local/told" ] || tandem_got=TERM
 # Whoever ended it may have been killed just now, in the middle of it.
 if [ -e "$tandem_local/going" ]; then tandem_signal KILL; else tandem_kill_all; fi
@@ -294,5 +293,7 @@ elif ! tandem_requeued; then
         sleep 1
     done
 fi
+# Not before: until the result is there, whoever watches must see that this run is alive.
 kill -s KILL "$tandem_heart_pid" 2>/dev/null
+[ -z "$tandem_dog" ] || kill -s KILL "$tandem_dog" 2>/dev/null
 tandem_leave "$tandem_code"
