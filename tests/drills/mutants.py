@@ -28,7 +28,7 @@ RESTARTABLE = Wanted("restartable", restartable=True, seconds=45.0)
 
 
 def _plan(faults: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted, ...], **more: object) -> Plan:
-    fields = {"windows": (), "drain": 120.0, **more}
+    fields = {"windows": (), "drain": 120.0, "double": 0.0, **more}
     return Plan(1, jobs, strikes, spread, 150.0, faults=(faults,), mix=mix, **fields)  # type: ignore[arg-type]
 
 
@@ -36,7 +36,7 @@ def _plan(faults: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted
 # An answer that was lost is no answer; a requeued job may not run again; a run that cannot reach the storage must end;
 # who decided on what was true before another worker took over must find that out.
 STORMS = {
-    "claim": _plan("zone-cut-keeping-storage", 120, 3, 15.0, (SINGLE,), lasts=(11.0, 14.0)),
+    "claim": _plan("zone-cut-keeping-storage", 120, 3, 15.0, (SINGLE,), lasts=(18.0, 22.0)),
     "look-up": _plan("reply-lost", 60, 5, 60.0, (SINGLE, *NAMED), windows=(SENDING,), aimed=0.5),
     "no-requeue": _plan("requeue", 40, 4, 40.0, (LONG,)),
     "self-fence": _plan("zone-cut", 30, 2, 10.0, (RESTARTABLE,), lasts=(26.0, 30.0)),

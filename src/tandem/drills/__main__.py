@@ -12,6 +12,7 @@ from types import FrameType
 from rich.console import Console
 
 from tandem.drills.environment import own_environment
+from tandem.drills.keeping import keep
 from tandem.drills.report import document, page, show
 from tandem.drills.storm import Plan, Storm
 
@@ -41,6 +42,8 @@ def main() -> int:
     plan = Plan(seed, wanted.jobs, wanted.strikes, spread=wanted.minutes * 45, longest=wanted.minutes * 60)
     with own_environment(wanted.name) as environment:
         outcome = Storm(environment, plan, say).run()
+        if not outcome.held:
+            console.print(f"to look into it: {keep(environment, outcome)}")
     show(outcome, console)
     if wanted.json:
         wanted.json.write_text(json.dumps(document(outcome), indent=1))

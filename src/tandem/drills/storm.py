@@ -52,6 +52,8 @@ class Plan:
     faults: tuple[str, ...] = tuple(FAULTS)
     windows: tuple[str, ...] = WINDOWS
     aimed: float = 0.4
+    # How many strikes do not care whether the other zone is there.
+    double: float = 0.15
     # Instead of what each kind of fault has, and instead of all kinds of jobs.
     lasts: tuple[float, float] | None = None
     mix: tuple[Wanted, ...] = ()
@@ -67,7 +69,7 @@ def draw_strikes(rng: random.Random, plan: Plan, count: int) -> deque[Planned]:
         lasts = plan.lasts or FAULTS[name].lasts
         window = rng.choice(plan.windows) if plan.windows and rng.random() < plan.aimed else ""
         hold = rng.uniform(lasts[0], lasts[1]) if lasts else 0.0
-        found.append(Planned(name, window, hold, rng.uniform(0.0, 2.0), rng.random() < 0.15))
+        found.append(Planned(name, window, hold, rng.uniform(0.0, 2.0), rng.random() < plan.double))
     return found
 
 
