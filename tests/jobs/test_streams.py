@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, cast
 
 import pytest
+from django.db import OperationalError
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import AsyncClient, Client
@@ -219,3 +220,19 @@ def test_a_seat_is_given_back_however_the_stream_ends() -> None:
 
 def test_the_balancer_sees_that_the_process_answers() -> None:
     assert asyncio.run(ask(None, reverse("streams-health"))).status_code == 200
+
+
+def test_a_database_connection_that_failed_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that still answers and only became read-only: after a failover its name leads elsewhere."""
+    closed: list[int] = []
+    monkeypatch.setattr(stream_access.connections, "close_all", lambda: closed.append(1))
+
+    def read_only() -> None:
+        raise OperationalError(1290, "running with --read-only")
+
+    async def work() -> None:
+        with pytest.raises(OperationalError):
+            await in_database(read_only)
+
+    asyncio.run(work())
+    assert closed == [1]
