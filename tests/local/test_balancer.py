@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
@@ -26,6 +27,7 @@ class Node(ThreadingHTTPServer):
         self.name = name
         self.ready = True
         self.checks = 0
+        self.under_way, self.go_on = threading.Event(), threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -36,7 +38,10 @@ class Handler(BaseHTTPRequestHandler):
         check = self.path in ("/healthz", "/streams/healthz")
         node.checks += check
         body = node.name.encode()
-        self.send_response(503 if check and not node.ready else 200)
+        if self.path == "/slow":
+            node.under_way.set()
+            node.go_on.wait(60)
+        self.send_response(404 if check and not node.ready else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -77,12 +82,15 @@ def balancer(tmp_path: Path) -> Iterator[Balancer]:
     text = resources.files("tandem.local").joinpath("templates/haproxy.cfg").read_text()
     text = text[text.index("defaults") :].replace("bind fd@3 ssl crt /etc/tandem/portal.pem alpn h2,http/1.1", "BIND")
     text = text.replace("BIND", f"bind unix@{balancer.address}").replace("    log global\n", "")
+    text = text.replace("/etc/tandem/too-large.html", "/dev/null").replace("{{style}}", "")
     text = text.replace("{{web}}", "\n".join(lines)).replace("{{streams}}", "\n".join(lines))
     config = tmp_path / "haproxy.cfg"
     config.write_text(text)
     process = subprocess.Popen([str(shutil.which("haproxy")), "-db", "-f", str(config)])
     try:
-        balancer.until(balancer.address.exists)
+        while not balancer.address.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
         yield balancer
     finally:
         process.kill()
@@ -110,6 +118,20 @@ def test_where_no_node_is_ready_they_are_asked_all_the_same_and_say_why(balancer
     answers = [balancer.get(path) for _ in range(10)]
     assert all(" 200 " in head for head, _ in answers)
     assert {body for _, body in answers} == {"one", "two"}
+
+
+def test_what_is_under_way_on_a_node_that_is_no_longer_ready_is_still_answered(balancer: Balancer) -> None:
+    balancer.nodes[1].ready = False
+    balancer.until(lambda: balancer.get()[1] == "one")
+    one = balancer.nodes[0]
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(balancer.get, "/slow")
+        assert one.under_way.wait(30)
+        one.ready, one.checks = False, 0
+        balancer.until(lambda: one.checks > 6)
+        one.go_on.set()
+        head, body = answer.result(30)
+    assert (" 200 " in head, body) == (True, "one")
 
 
 def test_without_any_node_the_answer_has_words_and_says_when_to_come_again(balancer: Balancer) -> None:

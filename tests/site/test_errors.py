@@ -156,7 +156,7 @@ def test_readiness_needs_the_database(db: None, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("tandem.site.health.connection", SimpleNamespace(cursor=gone))
     monkeypatch.setattr("tandem.site.health.drop_connections", lambda: None)
     response = Client().get("/healthz")
-    assert response.status_code == 503
+    assert response.status_code == 404
     assert SECRET not in response.content.decode()
 
 
@@ -168,7 +168,7 @@ def test_readiness_is_asked_by_address_and_without_tls(db: None) -> None:
 def test_readiness_needs_the_nodes_signer(db: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tandem.site.health.this_node", lambda: SimpleNamespace(signer_socket=tmp_path / "none"))
     response = Client().get("/healthz")
-    assert response.status_code == 503
+    assert response.status_code == 404
     assert "signer" in response.content.decode()
 
 
@@ -183,4 +183,4 @@ def test_readiness_does_not_pile_up_behind_a_database_that_hangs(db: None, monke
 
     monkeypatch.setattr("tandem.site.health._trouble", trouble)
     assert Client().get("/healthz").status_code == 200
-    assert inner == [503]
+    assert inner == [404]

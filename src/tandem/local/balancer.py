@@ -5,9 +5,14 @@ import socket
 
 from tandem.local.processes import Init
 
+# Its own word for a node that answers, and is to get no new requests.
+_WORDS = {"NOLB": "NOT READY"}
+
 
 def server_states(core: Init) -> dict[tuple[str, str], str]:
-    """Per backend (`web`, `streams`) and portal node: `UP`, `DOWN` or a word in between; empty when it does not run."""
+    """Per backend (`web`, `streams`) and portal node: `UP`, `DOWN`, `NOT READY` or a word in between; empty when it
+    does not run.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(2)
@@ -18,7 +23,7 @@ def server_states(core: Init) -> dict[tuple[str, str], str]:
         return {}
     rows = csv.DictReader(answer.decode().removeprefix("# ").splitlines())
     return {
-        (row["pxname"], row["svname"]): row["status"].split()[0]
+        (row["pxname"], row["svname"]): _WORDS.get(word := row["status"].split()[0], word)
         for row in rows
         if row["svname"] not in ("FRONTEND", "BACKEND")
     }

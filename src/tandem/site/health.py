@@ -1,5 +1,8 @@
 """What a balancer asks: whether this portal node can do its work. Without the database or its signer it cannot.
 
+It says so with 404, upon which a balancer sends nobody new here, and leaves what is under way to be answered: by us,
+with words. A node that is dead or hung says nothing, and what is under way there is cut off.
+
 A balancer asks every second and gives up after another: while one answer takes long, the next ones are no at once.
 """
 
@@ -35,7 +38,7 @@ def _trouble() -> str:
 
 @login_not_required
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 when this process, its database and its node's signer work, else 503."""
+    """200 when this process, its database and its node's signer work, else 404."""
     if _asking.acquire(timeout=PATIENCE):
         try:
             trouble = _trouble()
@@ -44,5 +47,5 @@ def healthz(request: HttpRequest) -> HttpResponse:
     else:
         trouble = "the database or the signer is slow to answer"
     return HttpResponse(
-        f"{trouble or 'ok'}\n", status=503 if trouble else 200, content_type="text/plain; charset=utf-8"
+        f"{trouble or 'ok'}\n", status=404 if trouble else 200, content_type="text/plain; charset=utf-8"
     )
