@@ -18,7 +18,7 @@ from tandem.drills.load import Wanted
 from tandem.drills.promises import PROMISES
 from tandem.drills.storm import Plan, Storm
 from tandem.drills.trial import Outcome
-from tandem.drills.windows import ENDING, SENDING, STARTING
+from tandem.drills.windows import ENDING, STARTING
 
 SINGLE = Wanted("single", seconds=3.0)
 NAMED = tuple(Wanted("single", cluster, seconds=2.0) for cluster in ("cluster1", "cluster2"))
@@ -36,11 +36,11 @@ def _plan(faults: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted
 # An answer that was lost is no answer; a requeued job may not run again; a run that cannot reach the storage must end;
 # who decided on what was true before another worker took over must find that out.
 STORMS = {
-    "claim": _plan("zone-cut-keeping-storage", 120, 3, 15.0, (SINGLE,), lasts=(18.0, 22.0)),
-    "look-up": _plan("reply-lost", 60, 5, 60.0, (SINGLE, *NAMED), windows=(SENDING,), aimed=0.5),
-    "no-requeue": _plan("requeue", 40, 4, 40.0, (LONG,)),
-    "self-fence": _plan("zone-cut", 30, 2, 10.0, (RESTARTABLE,), lasts=(26.0, 30.0)),
-    "compare-and-swap": _plan("worker-hang", 150, 8, 90.0, SHORT, windows=(STARTING, ENDING), aimed=1.0),
+    "claim": _plan("zone-cut-keeping-storage", 120, 3, 15.0, (SINGLE,), calm=8.0, lasts=(18.0, 22.0)),
+    "look-up": _plan("reply-lost", 60, 5, 60.0, (SINGLE, *NAMED)),
+    "no-requeue": _plan("requeue", 40, 4, 40.0, (LONG,), calm=6.0),
+    "self-fence": _plan("zone-cut", 30, 2, 10.0, (RESTARTABLE,), calm=12.0, lasts=(28.0, 32.0)),
+    "compare-and-swap": _plan("worker-hang", 150, 8, 90.0, SHORT, calm=3.0, windows=(STARTING, ENDING), aimed=1.0),
 }
 
 

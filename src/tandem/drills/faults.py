@@ -6,6 +6,7 @@ is to break, or to mend, is not there.
 
 import signal
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -24,8 +25,10 @@ from tandem.local.progress import StepError, wait_until
 from tandem.local.supervise import UnreachableError
 from tandem.local.zone import StartError
 
-# What a primitive raises when what it is to break is not there, or broken already.
 GONE_WITHIN = 5.0
+# Shorter than sbatch waits for an answer.
+CAUGHT_WITHIN = 4.0
+# What a primitive raises when what it is to break is not there, or broken already.
 CANNOT = (NotRunningError, NetworkError, UnreachableError, StartError, DatabaseError, StepError, OSError)
 
 
@@ -276,20 +279,29 @@ class SignerKill(_Killed):
 
 
 class ReplyLost(Fault):
-    """What sshd answers is lost."""
+    """sbatch's answer is lost. Slurm is stopped until one waits for it, since that takes some milliseconds only."""
 
     name = "reply-lost"
     says = "sbatch is carried out, and its answer never arrives: what the cluster's OpenSSH server says is dropped"
     lasts = (1.5, 5.0, 8.0)
+    _caught: bool = False
 
     def _answers(self) -> AnswersDrill:
         return AnswersDrill(self.environment.name, self.zone)
 
     def begin(self) -> None:
-        self._answers().lose()
+        controller = self.drill.service(self.zone.name, f"slurmctld-{self.zone.heads[0].cluster.name}")
+        end = time.monotonic() + CAUGHT_WITHIN
+        send_all(controller, signal.SIGSTOP)
+        try:
+            while not self._caught and time.monotonic() < end:
+                self._caught = self.drill.runs(self.zone.name, "sbatch")
+            self._answers().lose()
+        finally:
+            send_all(controller, signal.SIGCONT)
 
     def took_effect(self) -> bool:
-        return self._answers().lost() > 0
+        return self._caught and self._answers().lost() > 0
 
     def end(self) -> None:
         self._answers().heal()

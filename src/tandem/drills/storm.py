@@ -52,6 +52,8 @@ class Plan:
     faults: tuple[str, ...] = tuple(FAULTS)
     windows: tuple[str, ...] = WINDOWS
     aimed: float = 0.4
+    # For so many seconds there are jobs only.
+    calm: float = 0.0
     # How many strikes do not care whether the other zone is there.
     double: float = 0.15
     # Instead of what each kind of fault has, and instead of all kinds of jobs.
@@ -123,6 +125,7 @@ class Storm:
     def _lane(self, zone: ZoneLayout, lane: deque[Planned], trial: Trial, watch: Watch, rng: random.Random) -> None:
         began = time.monotonic()
         windows = Windows(self.environment, trial.evidence)
+        self._stopping.wait(self.plan.calm)
         while lane and not self._stopping.is_set() and not self._enough():
             if time.monotonic() - began > self.plan.longest:
                 return

@@ -1,6 +1,7 @@
 """Making a zone, or a service in it, fail as on AWS: lost, cut off, hung, killed, without capacity."""
 
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tandem.environment import Environment
@@ -9,8 +10,10 @@ from tandem.local.names import NO_CAPACITY
 from tandem.local.network import cables_up, set_cables
 from tandem.local.processes import (
     CORE,
+    PROC,
     Init,
     NotRunningError,
+    descendants,
     find_init,
     is_stopped,
     outer_number,
@@ -93,6 +96,14 @@ class Drill:
             if one.name == name and one.pid and (pid := outer_number(init, one.pid)):
                 return pid
         raise NotRunningError(f"{name} does not run in {place}")
+
+    def runs(self, place: str, program: str) -> bool:
+        """Whether a program of this name runs in a zone at this moment."""
+        for pid in descendants(require_init(self.state.name, place).pid):
+            with suppress(OSError):  # it ended meanwhile
+                if (PROC / str(pid) / "comm").read_text().strip() == program:
+                    return True
+        return False
 
     def signal(self, place: str, name: str, number: signal.Signals) -> int:
         """Send a signal to all processes of a service of a zone or of the core; returns its first one's number.
