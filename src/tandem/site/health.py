@@ -1,31 +1,31 @@
 """What a balancer asks: whether this portal node can do its work. Without the database or its signer it cannot.
 
 It says so with 404, upon which a balancer sends nobody new here, and leaves what is under way to be answered: by us,
-with words. A node that is dead or hung says nothing, and what is under way there is cut off.
-
-A balancer asks every second and gives up after another: while one answer takes long, the next ones are no at once.
+with words. A node that is dead or hung says nothing, and what is under way there is cut off. So an answer must come
+within the second that a balancer waits, also while the database hangs.
 """
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.http import HttpRequest, HttpResponse
 
 from tandem.clusters import signer
 from tandem.node import this_node
 from tandem.site.errors import drop_connections
 
-ASKING_AT_ONCE = 2
-PATIENCE = 0.5
-
-_asking = threading.BoundedSemaphore(ASKING_AT_ONCE)
+PATIENCE = 0.6
 
 
-def _trouble() -> str:
+def find_trouble() -> str:
+    """What keeps this node from working, in words; empty when nothing does."""
     node = this_node()
     if node is not None and not signer.answers(node.signer_socket):
         return "the signer does not answer"
+    close_old_connections()
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -36,16 +36,34 @@ def _trouble() -> str:
     return ""
 
 
+class Probe:
+    """Looks on a thread of its own, one look at a time: whoever asks meanwhile waits for the same one."""
+
+    def __init__(self, look: Callable[[], str]) -> None:
+        self._look = look
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
+        self._lock = threading.Lock()
+        self._under_way: Future[str] | None = None
+
+    def trouble(self, patience: float = PATIENCE) -> str:
+        """What is wrong, as far as that can be said in time."""
+        with self._lock:
+            if self._under_way is None or self._under_way.done():
+                self._under_way = self._threads.submit(self._look)
+            under_way = self._under_way
+        try:
+            return under_way.result(timeout=patience)
+        except TimeoutError:
+            return "the database or the signer is slow to answer"
+
+
+_probe = Probe(find_trouble)
+
+
 @login_not_required
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 when this process, its database and its node's signer work, else 404."""
-    if _asking.acquire(timeout=PATIENCE):
-        try:
-            trouble = _trouble()
-        finally:
-            _asking.release()
-    else:
-        trouble = "the database or the signer is slow to answer"
+    trouble = _probe.trouble()
     return HttpResponse(
         f"{trouble or 'ok'}\n", status=404 if trouble else 200, content_type="text/plain; charset=utf-8"
     )
