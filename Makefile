@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down packages lint test retest bench drill drill-mutants bundle docs
+.PHONY: help up down packages lint test retest model bench drill drill-mutants bundle docs
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -52,6 +52,11 @@ packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; 
 
 test: packages $(BUNDLE) ## every test, with all the set-up that they need
 	@echo "== tests"; $(PY) -m pytest --verbose --numprocesses 2 --dist loadgroup
+
+SCHEDULES ?= 5000
+model: $(VENV)/.ready ## make SCHEDULES (5000) of everything that may go wrong, over the real loops, and take safeguards out
+	@echo "== the promises under $(SCHEDULES) schedules, and without each safeguard"
+	@TANDEM_MODEL_EXAMPLES=$(SCHEDULES) TANDEM_MODEL_MUTANTS=1000 $(PY) -m pytest -s --timeout 86400 tests/jobs/protocol/model
 
 retest: packages $(BUNDLE) ## the tests that failed last time
 	@echo "== the tests that failed"; $(PY) -m pytest --last-failed --last-failed-no-failures=none

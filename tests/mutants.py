@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "tandem"
 TESTS = ROOT / "tests"
+TWIN = "jobs/protocol/model/wrapper.py"
 
 
 class DoesNotApply(Exception):
@@ -41,6 +42,7 @@ MUTANTS = {
     "claim": Mutant(
         "started twice",
         (Edit("payload/wrapper.sh", '    [ "$tandem_held" != "$tandem_own" ] || break\n', "    break\n"),),
+        (Edit(TWIN, "            if held == self.own:\n                break\n", "            break\n"),),
     ),
     # A lost answer is taken for a no: `any` jobs are placed elsewhere at once, those for a named cluster fail.
     "look-up": Mutant(
@@ -66,6 +68,13 @@ MUTANTS = {
                 "payload/wrapper.sh",
                 '[ $((tandem_t - ${tandem_last:-0})) -lt "$tandem_fence" ] || { tandem_end_it; exit; }',
                 ": $((tandem_t - ${tandem_last:-0}))",
+            ),
+        ),
+        (
+            Edit(
+                TWIN,
+                "if now - self.last_beat >= self.values.fence:\n            self._end_it",
+                "if False:\n            self._end_it",
             ),
         ),
     ),

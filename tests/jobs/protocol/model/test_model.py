@@ -1,0 +1,37 @@
+"""Whatever happens in whatever order: no payload starts twice, no state is shown that is not true, nothing is lost."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.jobs.protocol.model.machine import Model
+from tests.jobs.protocol.model.world import in_its_own_time
+
+pytestmark = pytest.mark.django_db
+
+EXAMPLES = int(os.environ.get("TANDEM_MODEL_EXAMPLES", "40"))
+STEPS = int(os.environ.get("TANDEM_MODEL_STEPS", "30"))
+SEED = os.environ.get("TANDEM_MODEL_SEED")
+# Mutants are only to be caught: that takes no shortest schedule.
+PHASES = [Phase.generate, Phase.shrink] if os.environ.get("TANDEM_MODEL_SHRINK", "1") == "1" else [Phase.generate]
+
+
+def test_every_schedule_keeps_the_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=PHASES,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet if len(PHASES) == 1 else Verbosity.normal,
+    )
+    machine = seed(int(SEED))(Model) if SEED else Model
+    with in_its_own_time(monkeypatch):
+        try:
+            run_state_machine_as_test(machine, settings=wanted)
+        finally:
+            print(f"{Model.schedules} schedules")
