@@ -134,6 +134,24 @@ def test_a_job_that_its_person_cancels_on_the_cluster_is_cancelled(portal: httpx
     assert final(portal, job)["state"] == "CANCELLED"
 
 
+def test_a_later_attempts_output_takes_the_place_of_the_firsts_and_is_told_from_it(portal: httpx.Client) -> None:
+    script = '#!/bin/sh\necho "attempt $TANDEM_ATTEMPT"\n[ "$TANDEM_ATTEMPT" != 0 ] || sleep 600\n'
+    job = submit(portal, script=script, restartable=True)
+
+    def output() -> tuple[str, str]:
+        answer = portal.get(f"/api/v1/jobs/{job}/outputs/output.txt")
+        return answer.text, answer.headers.get("Tandem-File", "")
+
+    wait_for(lambda: output()[0] == "attempt 0\n", "the first attempt writes", 90)
+    first = output()[1]
+    until(portal, job, lambda seen: seen["state"] == "RUNNING")
+    assert portal.post(f"/api/v1/jobs/{job}/requeue").status_code == 200
+    assert final(portal, job, 240)["state"] == "COMPLETED"
+    text, second = output()
+    assert text == "attempt 1\n"
+    assert second not in ("", first)
+
+
 def test_what_slurm_forgot_when_it_was_killed_goes_out_again_and_starts_once(
     portal: httpx.Client, region: Region
 ) -> None:
