@@ -16,30 +16,31 @@ from tests.mutants import MUTANTS, make_mutant
 from tandem.drills.environment import own_environment
 from tandem.drills.load import Wanted
 from tandem.drills.promises import PROMISES
+from tandem.drills.report import summary
 from tandem.drills.storm import Plan, Storm
 from tandem.drills.trial import Outcome
 from tandem.drills.windows import ENDING, STARTING
 
-SINGLE = Wanted("single", seconds=3.0)
-NAMED = tuple(Wanted("single", cluster, seconds=2.0) for cluster in ("cluster1", "cluster2"))
+NAMED = tuple(Wanted("single", cluster, delay=45, seconds=2.0) for cluster in ("cluster1", "cluster2"))
+SLOW = Wanted("single", seconds=7.0)
 LONG = Wanted("single", seconds=12.0)
 SHORT = tuple(Wanted("single", seconds=seconds) for seconds in (0.1, 0.5, 1.0, 2.0))
-RESTARTABLE = Wanted("restartable", restartable=True, seconds=45.0)
+RESTARTABLE = Wanted("restartable", restartable=True, seconds=100.0)
 
 
-def _plan(faults: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted, ...], **more: object) -> Plan:
+def _plan(fault: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted, ...], **more: object) -> Plan:
     fields = {"windows": (), "drain": 120.0, "double": 0.0, **more}
-    return Plan(1, jobs, strikes, spread, 150.0, faults=(faults,), mix=mix, **fields)  # type: ignore[arg-type]
+    return Plan(1, jobs, strikes, spread, 150.0, faults=(fault,), mix=mix, **fields)  # type: ignore[arg-type]
 
 
 # Jobs wait on a cluster that is cut off: they are placed on the other one, and start on both.
 # An answer that was lost is no answer; a requeued job may not run again; a run that cannot reach the storage must end;
 # who decided on what was true before another worker took over must find that out.
 STORMS = {
-    "claim": _plan("zone-cut-keeping-storage", 120, 3, 15.0, (SINGLE,), calm=8.0, lasts=(18.0, 22.0)),
-    "look-up": _plan("reply-lost", 60, 5, 60.0, (SINGLE, *NAMED)),
+    "claim": _plan("zone-cut-keeping-storage", 160, 2, 10.0, (SLOW,), calm=9.0, lasts=(18.0, 22.0)),
+    "look-up": _plan("reply-lost", 60, 5, 60.0, NAMED),
     "no-requeue": _plan("requeue", 40, 4, 40.0, (LONG,), calm=6.0),
-    "self-fence": _plan("zone-cut", 30, 2, 10.0, (RESTARTABLE,), calm=12.0, lasts=(28.0, 32.0)),
+    "self-fence": _plan("zone-cut", 24, 1, 10.0, (RESTARTABLE,), calm=15.0, lasts=(55.0, 60.0), drain=240.0),
     "compare-and-swap": _plan("worker-hang", 150, 8, 90.0, SHORT, calm=3.0, windows=(STARTING, ENDING), aimed=1.0),
 }
 
@@ -63,6 +64,7 @@ def main(names: Iterable[str]) -> int:
         console.print(f"[bold]without {name}[/]")
         outcome = storm_over(name, console)
         counts = [outcome.judgement.count(promise) for promise in PROMISES]
+        console.print(summary(outcome), markup=False)
         for broken in outcome.judgement.broken[:3]:
             console.print(f"{broken.promise}: {broken.words}", markup=False)
         missed += not any(counts)

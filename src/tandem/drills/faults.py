@@ -44,6 +44,7 @@ class Fault(ABC):
     # Whether the zone's portal node is away with it, and has to come back; and whether it leaves one that answers.
     takes_portal_node: ClassVar[bool] = False
     takes_zone: ClassVar[bool] = False
+    # Whether it is the database's, which all zones share.
     everywhere: ClassVar[bool] = False
     elastic: ClassVar[bool] = False
 
@@ -68,9 +69,8 @@ class Fault(ABC):
 
     @property
     def clusters(self) -> frozenset[str]:
-        """The clusters that it concerns."""
-        heads = self.drill.layout.heads if self.everywhere else self.zone.heads
-        return frozenset(head.cluster.name for head in heads)
+        """The clusters of the zone, by which it is seen that all is well again."""
+        return frozenset(head.cluster.name for head in self.zone.heads)
 
     def outages(self, began: float, ended: float) -> list[Outage]:
         """What it did to running payloads."""

@@ -16,7 +16,10 @@ from tandem.environment import Cluster, Environment
 
 @dataclass(frozen=True)
 class Wanted:
-    """A job before it is submitted. `cancel_after`: so many seconds after it was taken."""
+    """A job before it is submitted.
+
+    `delay`: it is not to start for so many seconds; `cancel_after`: so many seconds after it was taken.
+    """
 
     kind: str
     cluster: str = "any"
@@ -24,6 +27,7 @@ class Wanted:
     array: str = ""
     tasks: tuple[int, ...] = (0,)
     restartable: bool = False
+    delay: int = 0
     seconds: float = 1.0
     code: int = 0
     cancel_after: float | None = None
@@ -44,14 +48,16 @@ def _draw(rng: random.Random, names: list[str]) -> Wanted:
             last = rng.randint(1, 4)
             return Wanted(kind, cluster, array=f"0-{last}", tasks=tuple(range(last + 1)), seconds=short)
         case "restartable":
-            return Wanted(kind, cluster, restartable=True, seconds=round(rng.uniform(0.5, 12.0), 2))
+            # Some for so long that they are taken over from a zone that is silent for long.
+            seconds = rng.uniform(40.0, 60.0) if rng.random() < 0.3 else rng.uniform(0.5, 12.0)
+            return Wanted(kind, cluster, restartable=True, seconds=round(seconds, 2))
         case "elastic":
             return Wanted(kind, cluster, elastic=True, seconds=short)
         case "failing":
             return Wanted(kind, cluster, seconds=short, code=rng.randint(1, 100))
         case "cancelled":
             return Wanted(kind, cluster, seconds=20.0, cancel_after=round(rng.uniform(0.0, 8.0), 2))
-    return Wanted(kind, cluster, seconds=short)
+    return Wanted(kind, cluster, seconds=short, delay=rng.choice((0, 0, 0, 0, 5, 20)))
 
 
 @dataclass
@@ -122,7 +128,11 @@ class Load:
             "queue": queue_of(self.environment.clusters[0], elastic=wanted.elastic),
             "restartable": wanted.restartable,
         }
-        return body | ({"array": wanted.array} if wanted.array else {})
+        if wanted.array:
+            body["array"] = wanted.array
+        if wanted.delay:
+            body["additional_options"] = f"--begin=now+{wanted.delay}"
+        return body
 
 
 def queue_of(cluster: Cluster, *, elastic: bool) -> str:

@@ -23,6 +23,9 @@ from tandem.local.layout import ZoneLayout
 
 AIM_FOR = 12.0
 BURST, ELASTIC_BURST = 3, 6
+# Of what leaves a zone's runs alive unseen, some strikes last until these are taken over elsewhere: after `take_over`
+# twice, once watched from outside and once by the successor.
+LONG, LONG_HOLD = ("zone-cut", "zone-freeze", "storage-hang"), (42.0, 50.0)
 # What hits running work and lost answers hardest comes more often.
 WEIGHTS = {"zone-loss": 3, "zone-cut": 2, "zone-freeze": 2, "controller-kill": 3, "worker-kill": 3, "reply-lost": 3}
 
@@ -54,6 +57,8 @@ class Plan:
     aimed: float = 0.4
     # For so many seconds there are jobs only.
     calm: float = 0.0
+    # How many of the strikes that can last for long do.
+    long: float = 0.3
     # How many strikes do not care whether the other zone is there.
     double: float = 0.15
     # Instead of what each kind of fault has, and instead of all kinds of jobs.
@@ -71,6 +76,8 @@ def draw_strikes(rng: random.Random, plan: Plan, count: int) -> deque[Planned]:
         lasts = plan.lasts or FAULTS[name].lasts
         window = rng.choice(plan.windows) if plan.windows and rng.random() < plan.aimed else ""
         hold = rng.uniform(lasts[0], lasts[1]) if lasts else 0.0
+        if name in LONG and not plan.lasts and rng.random() < plan.long:
+            hold = rng.uniform(*LONG_HOLD)
         found.append(Planned(name, window, hold, rng.uniform(0.0, 2.0), rng.random() < plan.double))
     return found
 
@@ -85,6 +92,7 @@ class Storm:
     strikes: list[Struck] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _one_portal_stays: threading.Lock = field(default_factory=threading.Lock)
+    _one_worker: threading.Lock = field(default_factory=threading.Lock)
     _one_database: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> Outcome:
@@ -133,9 +141,12 @@ class Storm:
             fault = FAULTS[planned.fault](self.environment, zone)
             locks = [self._one_portal_stays] if fault.takes_zone and not planned.double else []
             locks += [self._one_database] if fault.everywhere else []
+            locks += [self._one_worker] if fault.hits_worker else []
             for lock in locks:
                 lock.acquire()
             try:
+                if self._enough():
+                    return
                 self.strikes.append(self._strike(fault, planned, trial, windows, watch, rng))
             finally:
                 for lock in locks:
