@@ -19,7 +19,6 @@ from tandem.drills.promises import PROMISES
 from tandem.drills.report import summary
 from tandem.drills.storm import Plan, Storm
 from tandem.drills.trial import Outcome
-from tandem.drills.windows import ENDING, STARTING
 
 NAMED = tuple(Wanted("single", cluster, delay=45, seconds=2.0) for cluster in ("cluster1", "cluster2"))
 SLOW = Wanted("single", seconds=7.0)
@@ -29,8 +28,8 @@ RESTARTABLE = Wanted("restartable", restartable=True, seconds=100.0)
 
 
 def _plan(fault: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted, ...], **more: object) -> Plan:
-    fields = {"windows": (), "drain": 120.0, "double": 0.0, **more}
-    return Plan(1, jobs, strikes, spread, 150.0, faults=(fault,), mix=mix, **fields)  # type: ignore[arg-type]
+    fields = {"windows": (), "longest": 150.0, "drain": 120.0, "double": 0.0, **more}
+    return Plan(1, jobs, strikes, spread, faults=(fault,), mix=mix, **fields)  # type: ignore[arg-type]
 
 
 # Jobs wait on a cluster that is cut off: they are placed on the other one, and start on both.
@@ -41,7 +40,7 @@ STORMS = {
     "look-up": _plan("reply-lost", 60, 5, 60.0, NAMED),
     "no-requeue": _plan("requeue", 40, 4, 40.0, (LONG,), calm=6.0),
     "self-fence": _plan("zone-cut", 24, 1, 10.0, (RESTARTABLE,), calm=15.0, lasts=(55.0, 60.0), drain=240.0),
-    "compare-and-swap": _plan("worker-hang", 150, 8, 90.0, SHORT, calm=3.0, windows=(STARTING, ENDING), aimed=1.0),
+    "compare-and-swap": _plan("worker-hang", 400, 14, 150.0, SHORT, calm=3.0, lasts=(7.0, 8.0), longest=240.0),
 }
 
 

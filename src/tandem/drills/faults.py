@@ -46,6 +46,8 @@ class Fault(ABC):
     takes_zone: ClassVar[bool] = False
     # Whether it is the database's, which all zones share.
     everywhere: ClassVar[bool] = False
+    # Whether it is a worker's, which may be the one that works for all zones.
+    hits_worker: ClassVar[bool] = False
     elastic: ClassVar[bool] = False
 
     def __init__(self, environment: Environment, zone: ZoneLayout) -> None:
@@ -239,6 +241,7 @@ class WorkerKill(_Killed):
 
     name = "worker-kill"
     says = "the worker that holds the cluster's lease is killed: another one takes over"
+    hits_worker = True
 
     def services(self) -> list[tuple[str, str]]:
         return [(_lease_holder(self.drill, self.zone), "worker")]
@@ -248,6 +251,7 @@ class WorkerHang(_Stopped):
     """The worker that works for the zone's cluster stops, and goes on later with what it had in hand."""
 
     name = "worker-hang"
+    hits_worker = True
     says = (
         "the worker that holds the cluster's lease stops in the middle of it, and goes on when another has taken over"
     )
