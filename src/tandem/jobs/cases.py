@@ -25,13 +25,17 @@ MOST_ADOPTED = 50
 
 @dataclass(slots=True)
 class Circumstances:
-    """What is the same for all jobs of a pass: which clusters answer, what polls saw, when, and the times."""
+    """What is the same for all jobs of a pass: which clusters answer, what polls saw, when, and the times.
+
+    What lies in control directories was read after `looked_at` and before `read_by`, by the database's clock.
+    """
 
     answering: Collection[str]
     down: Collection[str]
     observed: Observed
     times: Failover
     looked_at: datetime
+    read_by: datetime
 
 
 @dataclass(slots=True)
@@ -155,8 +159,8 @@ class JobCase:
     def _still_for(self, index: int, reading: TaskReading, owner: PlacementView) -> float:
         """For how long the heartbeat was watched without a change; starts watching where it begins to matter.
 
-        By the database's clock, which all workers share, and counted to when the reading *began*: a worker that slept
-        between reading and judging must not take its own sleep for the job's.
+        By the database's clock, which all workers share, and counted from when the first reading was *over* to when the
+        last one *began*: a worker that slept at any point must not take its own sleep for the job's.
         """
         task = self.task(index)
         run = reading.run
@@ -168,7 +172,7 @@ class JobCase:
             or task.heartbeat != reading.heartbeat
             or task.claim != (run.text if run else "")
         ):
-            task.heartbeat, task.heartbeat_seen_at = reading.heartbeat, self.around.looked_at
+            task.heartbeat, task.heartbeat_seen_at = reading.heartbeat, self.around.read_by
             return 0.0
         return max((self.around.looked_at - task.heartbeat_seen_at).total_seconds(), 0.0)
 

@@ -183,12 +183,16 @@ class Follower:
         if not jobs:
             return
         down = Cluster.objects.filter(state=ClusterState.DOWN).values_list("name", flat=True)
-        around = Circumstances(answering, set(down), applied.observed, self.environment.failover, database_now())
+        now = database_now()
+        around = Circumstances(answering, set(down), applied.observed, self.environment.failover, now, now)
         self._answering = answering
         cases = _cases(jobs, around, self.environment)
-        readings = self._reader.read(cases, around.looked_at)
+        readings = self._reader.read(cases, now)
+        read_by = database_now()
         patience = Patience()
-        judged = [case for case in cases if _worked(partial(self._judge, readings.get(case.job.pk)), case, patience)]
+        judged = [
+            case for case in cases if _worked(partial(self._judge, readings.get(case.job.pk), read_by), case, patience)
+        ]
         found = who_cancelled(judged, self.scheduler_of)
         for case in judged:
             _worked(partial(self._settle, found, is_read=case.job.pk in readings), case, patience)
@@ -214,10 +218,11 @@ class Follower:
         return None
 
     @staticmethod
-    def _judge(found: Read | None, case: JobCase) -> None:
+    def _judge(found: Read | None, read_by: datetime, case: JobCase) -> None:
         if found is None:
             return
-        case.reading, case.around = found.reading, replace(case.around, looked_at=found.looked_at)
+        case.reading = found.reading
+        case.around = replace(case.around, looked_at=found.looked_at, read_by=read_by)
         if case.adopt_unknown_runs():
             case.placements = list(Placement.objects.filter(job=case.job).order_by("created_at"))
         case.judge()

@@ -363,7 +363,8 @@ class Log(structlog.make_filtering_bound_logger("critical")):  # type: ignore[mi
     """The loops outlive errors that nobody foresaw, and log them; here such an error is one."""
 
     def exception(self, event: str, **_: Any) -> None:
-        raise Broken(f"{event}: {traceback.format_exc()}")
+        problem = sys.exc_info()[1]
+        raise problem if isinstance(problem, Broken) else Broken(f"{event}: {traceback.format_exc()}")
 
 
 def _statement(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -1,0 +1,40 @@
+"""Schedules that once broke a promise."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.jobs.protocol.model.world import World, a_world, in_its_own_time
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with in_its_own_time(monkeypatch), a_world() as made:
+        yield made
+
+
+def stand_still_at(world: World, where: str) -> None:
+    """The one turn goes on until it is there."""
+    (turn,) = world.turns
+    while not turn.where.startswith(where):
+        world.go_on(turn, 0)
+
+
+def test_a_worker_that_stood_still_before_it_looked_does_not_take_its_own_sleep_for_the_jobs(world: World) -> None:
+    """The scheduler lost sight of a run that lives; of what a sleepy worker saw, another concluded that it was dead."""
+    world.submit(cluster="cluster1")
+    world.work(4, finish=False)
+    (run,) = world.active_runs()
+    world.clusters["cluster1"].node_fails(run, lives_on=True)
+    world.poll(0, "cluster1", 0)
+    stand_still_at(world, "control is on its way")
+    world.pass_time(75)
+    world.go_on(world.turns[0])
+    for _ in range(2):
+        world.pass_time(1)
+        for _ in range(3):
+            world.poll(1, "cluster1")
+    world.ledger.check()
+    assert run.active
+    world.heal()
