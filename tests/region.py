@@ -51,6 +51,11 @@ failover:
   poll_interval: 1s
   suspect_after: 4s
   down_after: 8s
+  heartbeat: 2s
+  self_fence: 7s
+  kill_time: 4s
+  visibility: 4s
+  take_over: 17s
 local:
   boot_delay: 1s
   idle_time: 60s
