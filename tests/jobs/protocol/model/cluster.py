@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = timedelta(seconds=300)  # as Slurm's MinJobAge
 OWNER_UID, ROOT_UID = 2001, 0
+STARTED = (Phase.RUNNING, Phase.SUSPENDED)
+TIME_LIMIT = "it reached its time limit"
 
 
 @dataclass
@@ -109,6 +111,7 @@ class FakeCluster:
     no_capacity: bool = False
     slow_kill: bool = False
     busy: bool = False
+    reads_late: bool = False
     refuses: str = ""  # "no": the next submission is refused; "no, but": and taken all the same
     fails: list[str] = field(default_factory=list)  # how the next requests fail
     late_writes: list[tuple[str, str, str]] = field(default_factory=list)
@@ -346,7 +349,7 @@ class FakeCluster:
     def put_back(self, entry: Entry) -> None:
         """`scontrol requeue`: refused for jobs that must not be."""
         for part in entry.parts.values():
-            if entry.may_requeue and part.phase is Phase.RUNNING:
+            if entry.may_requeue and part.phase in STARTED:
                 if part.run is not None and part.run.active and not entry.values.is_restartable:
                     self.world.ledger.requeued(part.run)
                 self._free(part, "requeued")
@@ -356,6 +359,36 @@ class FakeCluster:
         part.phase, part.started_at, part.code = Phase.WAITING, None, None
         if run is not None:
             run.terminate(why)
+
+    def suspend(self, run: Run) -> None:
+        """Stopped where it is, until `resume`."""
+        found = self.part_of(run)
+        if found is not None and self.works and found[1].phase is Phase.RUNNING:
+            found[1].phase, run.is_suspended = Phase.SUSPENDED, True
+
+    def resume(self) -> None:
+        """All that is stopped goes on: what may have been taken over ends itself at its first breath."""
+        for entry in self.entries.values():
+            for part in entry.parts.values():
+                if part.phase is Phase.SUSPENDED:
+                    part.phase = Phase.RUNNING
+        for run in list(self.runs):
+            if run.is_suspended:
+                run.is_suspended = False
+                run.pass_time()
+
+    def cancel_by_itself(self, entry: Entry) -> None:
+        """Nobody wished it: the scheduler ended what waits, as root."""
+        entry.cancelled_by = ROOT_UID
+        for part in entry.parts.values():
+            if part.phase is Phase.WAITING:
+                self._end(entry, part, Ending.CANCELLED, "cancelled by root")
+
+    def reach_limit(self, run: Run) -> None:
+        """Its time is over."""
+        found = self.part_of(run)
+        if found is not None and self.works:
+            self._end(*found, Ending.TIMEOUT, TIME_LIMIT)
 
     def node_fails(self, run: Run, *, lives_on: bool) -> None:
         """The scheduler loses sight of a node. What ran there may go on, cut off from the scheduler alone."""
@@ -395,7 +428,7 @@ class FakeCluster:
         self.scheduler_down = self.scheduler_hangs = False
         for entry in self.entries.values():
             for part in entry.parts.values():
-                if part.phase is Phase.RUNNING and part.run is not None and not part.run.alive:
+                if part.phase in STARTED and part.run is not None and not part.run.alive:
                     self._note_end(part.run)
 
     @property
@@ -424,7 +457,7 @@ class FakeCluster:
         self.lost = self.scheduler_down = self.scheduler_hangs = False
         for entry in self.entries.values():
             for part in entry.parts.values():
-                if part.phase is Phase.RUNNING:
+                if part.phase in STARTED:
                     part.run = None
                     if entry.may_requeue:
                         part.phase, part.started_at = Phase.WAITING, None

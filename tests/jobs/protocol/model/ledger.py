@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
+from tests.jobs.protocol.model.cluster import TIME_LIMIT
 from tests.jobs.protocol.model.wrapper import Run
 
 from tandem.jobs.models import FINAL_STATES, Job, JobState, Task
@@ -87,9 +88,12 @@ class Ledger:
     # What is checked
 
     def check_overlap(self, key: Key) -> None:
-        active = [run for run in self.starts[key] if run.active and not self.world.clusters[run.values.cluster].frozen]
+        active = [run for run in self.starts[key] if run.active and not self._stands_still(run)]
         if len(active) > 1:
             raise Broken(f"overlapping restarts: {key}")
+
+    def _stands_still(self, run: Run) -> bool:
+        return run.is_suspended or self.world.clusters[run.values.cluster].frozen
 
     def check(self) -> None:
         """At any moment: what jobs are shown as is true."""
@@ -125,8 +129,9 @@ class Ledger:
                     raise Broken(f"CANCELLED, and nobody wished it: {name}")
             case JobState.FAILED:
                 self._check_failed(job, keys)
-            case _:
-                raise Broken(f"{job.state}: {name}")
+            case JobState.TIMEOUT:
+                if not any(run.why == TIME_LIMIT for run in runs):
+                    raise Broken(f"TIMEOUT, and no limit was reached: {name}")
 
     def _check_failed(self, job: Job, keys: list[Key]) -> None:
         def went_wrong(key: Key) -> bool:

@@ -95,6 +95,12 @@ def _operators_requeue(world: World, cluster: FakeCluster, pick: int) -> None:
             cluster.put_back(entry)
 
 
+def _scheduler_cancels(world: World, cluster: FakeCluster, pick: int) -> None:
+    live = [entry for entry in cluster.entries.values() if entry.is_live]
+    if cluster.works and live:
+        cluster.cancel_by_itself(live[pick % len(live)])
+
+
 def _owners_scancel(world: World, cluster: FakeCluster, pick: int) -> None:
     live = [entry for entry in cluster.entries.values() if entry.is_live]
     if cluster.works and live:
@@ -151,6 +157,11 @@ TROUBLES: dict[str, Trouble] = {
     "a node is out of sight": _of_a_run(lambda cluster, run: cluster.node_fails(run, lives_on=True)),
     "a run is out of memory": _of_a_run(_out_of_memory),
     "orphans are ended": lambda world, cluster, pick: cluster.end_orphans(),
+    "a run reaches its time limit": _of_a_run(lambda cluster, run: cluster.reach_limit(run)),
+    "a run is suspended": _of_a_run(lambda cluster, run: cluster.suspend(run)),
+    "what is suspended goes on": lambda world, cluster, pick: cluster.resume(),
+    "the scheduler cancels what waits": _scheduler_cancels,
+    "reads late": _flag(reads_late=True),
     "an operator requeues": _operators_requeue,
     "the owner uses scancel": _owners_scancel,
     "has no capacity": _flag(no_capacity=True),
@@ -174,6 +185,8 @@ class Model(RuleBasedStateMachine):
         self.is_broken = False
         self.troubles: list[str] = []
         type(self).schedules += 1
+        if self.schedules % 500 == 0:
+            print(f"{self.schedules} schedules so far", flush=True)
 
     def _do(self, words: str, act: Callable[[], Any]) -> None:
         self.world.log.append(f"{self.world.seconds % 1e8:6.0f} {words}")

@@ -59,6 +59,7 @@ class Run:
     wrote_result: bool = False
     attempt: int = 0
     got: str = "-"
+    is_suspended: bool = False
     killed_at: float | None = None  # it is being killed, and gone by then
     is_linking: bool = False
     is_watching: bool = False
@@ -89,7 +90,7 @@ class Run:
     def step(self) -> None:
         """The next thing that it does; nothing while it hangs or has ended."""
         being_ended = self.killed_at is not None and not self.is_told_to_end
-        if self.alive and not being_ended and not self.zone.storage_hangs:
+        if self.alive and not being_ended and not self.is_suspended and not self.zone.storage_hangs:
             next(self.steps, None)
 
     # 2. to 5. of wrapper.sh
@@ -191,7 +192,7 @@ class Run:
 
     def pass_time(self) -> None:
         now = self.zone.now()
-        if not self.alive:
+        if not self.alive or self.is_suspended:
             return
         if self.killed_at is not None and now >= self.killed_at:
             self.die(None if self.is_told_to_end else FENCED)
@@ -254,6 +255,7 @@ class Run:
     def terminate(self, why: str) -> None:
         """SIGTERM from the scheduler, and SIGKILL some time later."""
         self.why = why
+        self.is_suspended = False
         if not self.alive:
             return
         if self.active:
