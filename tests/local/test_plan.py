@@ -61,6 +61,8 @@ def test_new_people_restart_nothing(running: Running, edited: Callable[..., Envi
     plan = running.plan(edited(("  - name: bob\n", "  - name: carol\n    uid: 2002\n  - name: bob\n")))
     assert plan.people
     assert plan.notices() == []
+    # The portal is told of them from the zone's copy of the environment.
+    assert all(changes.files and not changes.portal for changes in plan.zones.values())
 
 
 def test_a_changed_limit_is_read_again_without_a_restart(running: Running, edited: Callable[..., Environment]) -> None:

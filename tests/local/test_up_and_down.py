@@ -167,15 +167,16 @@ def test_a_changed_file_is_applied_without_ending_jobs(file: Path) -> None:
     again = tandem("up", "--file", str(file), "--no-first-job")
     assert "restart" not in again.stderr
 
-    text = file.read_text()
-    text = text.replace("elastic_nodes: 2", "elastic_nodes: 3")
-    file.write_text(text.replace("uid: 2000}", "uid: 2000}\n  - {name: dora, uid: 2007}"))
+    file.write_text(file.read_text().replace("elastic_nodes: 2", "elastic_nodes: 3"))
     applied = tandem("up", "--file", str(file), "--no-first-job")
     assert "slurmctld-cluster1 in eu-central-1a restarts: jobs go on" in applied.stderr
     assert {init.place: init.pid for init in inits(region.environment.name)} == pids
     nodes = region.shell("head-cluster1", "alice", ["sinfo", "-hN", "-o", "%N"]).stdout.split()
     assert "compute-dy-3" in nodes
     assert state_of(region, job) == "RUNNING"
+
+    file.write_text(file.read_text().replace("uid: 2000}", "uid: 2000}\n  - {name: dora, uid: 2007}"))
+    assert "restart" not in tandem("up", "--file", str(file), "--no-first-job").stderr
     knows = ["id", "-u", "dora"]
     region.wait(lambda: region.shell("head-cluster1", "root", knows).stdout.strip() == "2007", "the new person")
 

@@ -74,5 +74,6 @@ def test_the_last_administrator_cannot_lock_everybody_out(as_administrator, root
     is_problem(as_administrator.post(f"/people/{root.username}/disable"), 409)
 
 
-def test_nobody_of_that_name_is_a_404(as_administrator, is_problem):
-    is_problem(as_administrator.post("/people/ghost/disable"), 404)
+@pytest.mark.parametrize("verb", ["invite", "reset", "disable", "enable"])
+def test_nobody_of_that_name_is_a_404_that_says_so(verb, as_administrator, is_problem):
+    assert is_problem(as_administrator.post(f"/people/ghost/{verb}"), 404)["detail"] == "There is nobody called ghost."

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Body, Router, Schema
-from ninja.errors import AuthenticationError
+from ninja.errors import AuthenticationError, HttpError
 from pydantic import AfterValidator, Field
 
 from tandem.accounts import actions
@@ -142,21 +142,21 @@ def add_person(request: HttpRequest, body: Annotated[NewPerson, Body()]) -> Pers
 def invite(request: HttpRequest, username: str) -> dict[str, Any]:
     """A link with which somebody chooses a first password: good once, for 24 hours. For administrators."""
     administrator = administrator_of(request)
-    return _link(actions.invite(get_object_or_404(Person, username=username), by=administrator))
+    return _link(actions.invite(_person(username), by=administrator))
 
 
 @people.post("/{username}/reset", response=LinkOut, operation_id="reset_person", summary="Reset a password")
 def reset(request: HttpRequest, username: str) -> dict[str, Any]:
     """A link with which somebody chooses a new password: good once, for 24 hours. For administrators."""
     administrator = administrator_of(request)
-    return _link(actions.reset(get_object_or_404(Person, username=username), by=administrator))
+    return _link(actions.reset(_person(username), by=administrator))
 
 
 @people.post("/{username}/disable", response=PersonOut, operation_id="disable_person", summary="Disable a person")
 def disable(request: HttpRequest, username: str) -> Person:
     """End somebody's sign-ins, tokens and connections, and let them in no more; jobs go on. For administrators."""
     administrator = administrator_of(request)
-    person = get_object_or_404(Person, username=username)
+    person = _person(username)
     actions.disable(person, by=administrator)
     return person
 
@@ -165,9 +165,15 @@ def disable(request: HttpRequest, username: str) -> Person:
 def enable(request: HttpRequest, username: str) -> Person:
     """Let somebody in again. For administrators."""
     administrator = administrator_of(request)
-    person = get_object_or_404(Person, username=username)
+    person = _person(username)
     actions.enable(person, by=administrator)
     return person
+
+
+def _person(username: str) -> Person:
+    if person := Person.objects.filter(username=username).first():
+        return person
+    raise HttpError(404, f"There is nobody called {username}.")
 
 
 def _link(new: actions.NewLink) -> dict[str, Any]:

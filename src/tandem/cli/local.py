@@ -152,7 +152,8 @@ def _show(found: Status) -> None:
         colour = "green" if place.condition == "up" else "red"
         table.add_row(place.name, f"[{colour}]{place.condition}[/]", detail)
     for one in found.clusters:
-        table.add_row(one.name, "[green]up[/]" if one.answers else "[red]down[/]", f"in {one.zone}, {one.address}")
+        where = f"{one.head} in {one.zone}, {one.address}"
+        table.add_row(one.name, "[green]up[/]" if one.answers else "[red]down[/]", where)
     for name, word in found.portal_nodes.items():
         table.add_row(name, f"[{'green' if word == 'UP' else 'red'}]{word.lower()}[/]", "portal node")
     table.add_row("portal", "[green]up[/]" if found.portal_answers else "[red]down[/]", found.portal)

@@ -18,8 +18,9 @@ _NOT_FOR_THE_PORTAL = ("users", "local")
 
 @dataclass(frozen=True)
 class ZoneChanges:
-    """What changes in a zone that goes on running."""
+    """What changes in a zone that goes on running: its files, and what has to hear of that."""
 
+    files: bool = False
     restart: list[str] = field(default_factory=list)
     reconfigure: list[str] = field(default_factory=list)
     services: bool = False
@@ -27,20 +28,21 @@ class ZoneChanges:
     portal: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.restart or self.reconfigure or self.services or self.firewall or self.portal)
+        return self.files or self.portal
 
 
 @dataclass(frozen=True)
 class CoreChanges:
-    """What changes in a core that goes on running."""
+    """What changes in a core that goes on running: its files, and what has to hear of that."""
 
+    files: bool = False
     restart: list[str] = field(default_factory=list)
     accounts: bool = False
     services: bool = False
     firewall: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.restart or self.accounts or self.services or self.firewall)
+        return self.files
 
 
 @dataclass
@@ -118,7 +120,13 @@ def _core_changes(changed: set[str]) -> CoreChanges:
     restart = ["database"] if "my.cnf" in changed else []
     if {"haproxy.cfg", "too-large.html", "listen", "portal.pem"} & changed:
         restart.append("balancer")
-    return CoreChanges(restart, "database.sql" in changed, "supervisord.conf" in changed, "firewall.nft" in changed)
+    return CoreChanges(
+        files=bool(changed),
+        restart=restart,
+        accounts="database.sql" in changed,
+        services="supervisord.conf" in changed,
+        firewall="firewall.nft" in changed,
+    )
 
 
 def _zone_changes(zone: ZoneLayout, tree: Tree, *, new_release: bool) -> ZoneChanges:
@@ -136,6 +144,7 @@ def _zone_changes(zone: ZoneLayout, tree: Tree, *, new_release: bool) -> ZoneCha
         if any(name.startswith(f"ssh/{cluster}/") for name in changed) or "authority.pub" in changed:
             restart.append(f"sshd-{cluster}")
     return ZoneChanges(
+        files=bool(changed),
         restart=restart,
         reconfigure=reconfigure,
         services="supervisord.conf" in changed,
