@@ -11,6 +11,7 @@ A placement goes through three moments, and the worker may die between any two o
 Jobs of a person whose account is disabled go on where they run, and get no new placement until it is enabled again.
 """
 
+import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,9 @@ OF_ONE_PERSON = 2  # round trips at a time: what becomes due meanwhile goes toge
 BATCH = 16
 TOGETHER = 8  # of one person, in one round trip
 LIGHT = 2**15  # bytes; what is larger goes alone
+# Seconds from taking to sending. A round trip may take as long again as is left until a poll finds it overdue
+# (placements.SUBMITTING_AT_MOST): what has been given up is not to go out afterwards.
+SENT_WITHIN = 5.0
 LOOKED_AT = 60
 NO_CLUSTER_RETRY = timedelta(seconds=2)
 _DUE = "SELECT 1 FROM jobs_job WHERE place_wanted IS NOT NULL AND next_try_at <= %s LIMIT 1"
@@ -77,6 +81,7 @@ class Outgoing:
     submission: Submission
     account: str | None
     files: Mapping[str, bytes]
+    taken: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +250,14 @@ class Dispatcher:
                 submission = submission.model_copy(update={"array": placement.array})
             job.spooler.owner = job.owner
             ticket = Ticket(job.pk, placement.pk, self.cluster, job.control_path, job.spooler.path)
-            found.append(Outgoing(job, placement, ticket, submission, account, files))
+            found.append(Outgoing(job, placement, ticket, submission, account, files, time.monotonic()))
         return found
 
     def _send(self, together: Sequence[Outgoing]) -> list[Answered]:
         """Hand over what one person has due, on a thread of the pool: no database here."""
+        if time.monotonic() - together[0].taken > SENT_WITHIN:
+            words = f"{self.cluster} takes long over what others submitted"
+            return [Answered(outgoing, PlacementState.NOT_SENT, message=words) for outgoing in together]
         ready, answers = [], []
         for outgoing in together:
             try:

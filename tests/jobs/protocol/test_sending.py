@@ -14,9 +14,12 @@ from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
 from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Ending
+from tandem.clusters.slurm_submit import EACH_FURTHER, TRANSFER_TIME
+from tandem.clusters.slurm_words import COMMAND_TIME
 from tandem.jobs import actions
-from tandem.jobs.dispatch import OF_ONE_PERSON, TOGETHER, Dispatcher
+from tandem.jobs.dispatch import OF_ONE_PERSON, SENT_WITHIN, TOGETHER, Dispatcher
 from tandem.jobs.models import Job, Placement, PlacementState
+from tandem.jobs.placements import SUBMITTING_AT_MOST
 from tandem.jobs.submission import SubmissionInvalid, check_submission, stored_submission
 
 pytestmark = pytest.mark.django_db
@@ -226,6 +229,25 @@ def test_a_worker_that_died_before_sending_delays_the_job_only(world: World, ada
     world.dispatch()
     assert len(world.clusters["cluster1"].submissions) == 1
     assert state(job) == "PENDING"
+
+
+def test_what_waited_long_for_its_turn_is_not_sent_any_more(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.submit(ada)
+    dispatcher = world.dispatchers["cluster1"]
+    outgoing = dispatcher._take(5)
+    monkeypatch.setattr("tandem.jobs.dispatch.SENT_WITHIN", -1)
+    dispatcher._record_answers(dispatcher._send(outgoing))
+    assert not world.clusters["cluster1"].submissions
+    assert world.placement(job).state == PlacementState.NOT_SENT
+    job.refresh_from_db()
+    assert job.place_wanted == 0
+
+
+def test_no_round_trip_lasts_until_a_poll_gives_its_placements_up() -> None:
+    longest = COMMAND_TIME + EACH_FURTHER * (TOGETHER - 1) + TRANSFER_TIME
+    assert SENT_WITHIN + longest <= SUBMITTING_AT_MOST.total_seconds() - 1
 
 
 def test_an_answer_that_comes_late_is_still_good(world: World, ada: Person) -> None:
