@@ -13,7 +13,7 @@ Jobs of a person whose account is disabled go on where they run, and get no new 
 
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -51,8 +51,7 @@ from tandem.jobs.transactions import done_again
 log = structlog.get_logger()
 
 AT_ONCE = 6
-OF_ONE_PERSON = 2  # round trips at a time: what becomes due meanwhile goes together in the next one
-BATCH = 16
+BATCH = 24
 TOGETHER = 8  # of one person, in one round trip
 LIGHT = 2**15  # bytes; what is larger goes alone
 # Seconds from taking to sending. A round trip may take as long again as is left until a poll finds it overdue
@@ -149,8 +148,9 @@ class Dispatcher:
         free = Q(hold_wanted=False, cancel_wanted_at=None, owner__is_active=True)
         jobs = Job.objects.select_related("owner", "spooler").filter(due, free)
         jobs = jobs.filter(wanted_cluster__in=(self.cluster, ANY_CLUSTER)).order_by("next_try_at")
-        under_way = Counter(together[0].job.owner_id for together in self._flying.values())
-        jobs = jobs.exclude(owner__in=[owner for owner, trips in under_way.items() if trips >= OF_ONE_PERSON])
+        # Nobody waits for others. What a person submits while earlier jobs of the same are handed over goes together:
+        # a turn costs much, and a further job in it little.
+        jobs = jobs.exclude(owner__in={together[0].job.owner_id for together in self._flying.values()})
         waiting = list(jobs[:LOOKED_AT])
         if not waiting:
             return []
