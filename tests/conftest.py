@@ -7,6 +7,7 @@ import pytest
 from tests.region import KEPT, Region, bring_up, forget_dead_runs, kept_region, take_down, write_environment
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of the two processes that run tests one has all that need real clusters; the other takes the rest meanwhile."""
     for item in items:

@@ -413,7 +413,8 @@ def in_its_own_time(monkeypatch: Any) -> Iterator[None]:
     monkeypatch.setattr(reading, "wait", _wait)
     monkeypatch.setattr(who_cancelled, "SystemRandom", lambda: World.current.chance)
     kept = structlog.get_config()
-    structlog.configure(wrapper_class=Log)
+    # Not kept by loggers that are used here for the first time: other tests use them too.
+    structlog.configure(wrapper_class=Log, cache_logger_on_first_use=False)
     try:
         yield
     finally:
