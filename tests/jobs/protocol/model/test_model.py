@@ -10,7 +10,7 @@ from tests.jobs.protocol.model.world import in_its_own_time
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = int(os.environ.get("TANDEM_MODEL_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("TANDEM_MODEL_EXAMPLES", "25"))
 STEPS = int(os.environ.get("TANDEM_MODEL_STEPS", "30"))
 SEED = os.environ.get("TANDEM_MODEL_SEED")
 # Mutants are only to be caught: that takes no shortest schedule.
