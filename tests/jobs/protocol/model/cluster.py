@@ -112,6 +112,7 @@ class FakeCluster:
     slow_kill: bool = False
     busy: bool = False
     reads_late: bool = False
+    payloads_ignore_term: bool = False
     refuses: str = ""  # "no": the next submission is refused; "no, but": and taken all the same
     fails: list[str] = field(default_factory=list)  # how the next requests fail
     late_writes: list[tuple[str, str, str]] = field(default_factory=list)
@@ -292,6 +293,7 @@ class FakeCluster:
                 if part.phase is Phase.WAITING and not entry.held and len(started) < most:
                     nonce = f"{next(self._nonces):08x}-{self.name[-1]:0>4}"
                     part.run = Run(self, entry.values, str(entry.number), task, nonce)
+                    part.run.ignores_term = self.payloads_ignore_term
                     part.phase, part.started_at = Phase.RUNNING, self.today
                     self.runs.append(part.run)
                     started.append(part.run)

@@ -113,6 +113,10 @@ def _any_worker(world: World, cluster: FakeCluster, pick: int) -> None:
     world.kill_worker(pick % 2)
 
 
+def _wrong_clock(world: World, cluster: FakeCluster, pick: int) -> None:
+    world.skews[pick % 2] = 45.0 if pick < 3 else -45.0
+
+
 def _late_request(world: World, cluster: FakeCluster, pick: int) -> None:
     if world.late:
         world.deliver_late(pick)
@@ -134,6 +138,7 @@ WELL = "is well again"
 Trouble = Callable[[World, FakeCluster, int], None]
 TROUBLES: dict[str, Trouble] = {
     "a worker is killed": _any_worker,
+    "a worker's clock is wrong": _wrong_clock,
     "a late request is carried out": _late_request,
     "the database is backed up, or restored": _restore,
     "an answer gets lost": _fails("answer lost"),
@@ -161,6 +166,7 @@ TROUBLES: dict[str, Trouble] = {
     "a run is suspended": _of_a_run(lambda cluster, run: cluster.suspend(run)),
     "what is suspended goes on": lambda world, cluster, pick: cluster.resume(),
     "the scheduler cancels what waits": _scheduler_cancels,
+    "its payloads ignore SIGTERM": _flag(payloads_ignore_term=True),
     "reads late": _flag(reads_late=True),
     "an operator requeues": _operators_requeue,
     "the owner uses scancel": _owners_scancel,

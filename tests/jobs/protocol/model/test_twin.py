@@ -39,6 +39,7 @@ class Story:
     payload: int | None = 0
     happens: str = ""
     has_directory: bool = True
+    ignores_term: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ STORIES = {
     "taken over while it runs": Story(payload=None, happens=OTHER, is_restartable=True),
     "told to end": Story(payload=None, happens="TERM"),
     "told to end, restartable": Story(payload=None, happens="TERM", is_restartable=True),
+    "closed while it runs, deaf": Story(payload=None, happens=CLOSED, ignores_term=True),
+    "closed while it runs, deaf, restartable": Story(
+        payload=None, happens=CLOSED, ignores_term=True, is_restartable=True
+    ),
     "loses its storage, restartable": Story(payload=None, happens="no storage", is_restartable=True),
 }
 
@@ -108,8 +113,11 @@ class Told:
             self.control.mkdir()
         for name, text in self.story.before.items():
             self.put(name, text)
-        code = "sleep 1000" if self.story.payload is None else f"exit {self.story.payload}"
-        (self.root / "batch").write_text(script_of(self.story, self.placement, str(self.root), f"started; {code}"))
+        code = "while :; do sleep 0.2; done" if self.story.payload is None else f"exit {self.story.payload}"
+        deaf = "trap '' TERM; " if self.story.ignores_term else ""
+        (self.root / "batch").write_text(
+            script_of(self.story, self.placement, str(self.root), f"{deaf}started; {code}")
+        )
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "TMPDIR": str(self.root / "tmp")}
         self.process = subprocess.Popen(
             ["/bin/sh", self.root / "batch"], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
@@ -202,7 +210,7 @@ def as_its_twin_does(story: Story) -> Outcome:
         zone.files.make_directory(values.control)
     for name, text in story.before.items():
         zone.files.write("cluster2", values.control, name, text)
-    run = Run(zone, values, "9", 0, "00000009-0001")
+    run = Run(zone, values, "9", 0, "00000009-0001", ignores_term=story.ignores_term)
     happens = story.happens
     while run.alive and zone.seconds < 1000 + UNTIL:
         for _ in range(8):

@@ -77,6 +77,7 @@ class World:
     jobs: list[Job] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(1))
+    skews: list[float] = field(default_factory=lambda: [0.0, 0.0])
     _running: Turn | None = None
     _backup: dict[type[Any], list[dict[str, Any]]] | None = None
 
@@ -93,7 +94,13 @@ class World:
             self.poll(0, name)
 
     def now(self) -> datetime:
+        """By the database's clock."""
         return datetime.fromtimestamp(self.seconds, UTC)
+
+    def workers_now(self) -> datetime:
+        """By the clock of the worker whose turn it is."""
+        skew = self.skews[self._running.worker] if self._running else 0.0
+        return datetime.fromtimestamp(self.seconds + skew, UTC)
 
     def new_id(self) -> uuid.UUID:
         return uuid.UUID(int=self.chance.getrandbits(128), version=4)
@@ -254,6 +261,7 @@ class World:
 
     def heal(self) -> None:
         """Everything works again: all jobs come to an end, and what they end as is true."""
+        self.skews = [0.0, 0.0]
         for turn in list(self.turns):
             self.go_on(turn)
         self._answer_late()
@@ -282,7 +290,7 @@ class World:
         cluster.storage_is_back(deliver=True)
         cluster.start_scheduler()
         cluster.cut = cluster.history_down = cluster.no_capacity = cluster.slow_kill = cluster.busy = False
-        cluster.reads_late = False
+        cluster.reads_late = cluster.payloads_ignore_term = False
         cluster.refuses = ""
         cluster.fails.clear()
         self.files.lag[cluster.name] = 0.0
@@ -314,7 +322,7 @@ class World:
                 run.step()
 
     def active_runs(self) -> list[Any]:
-        return [run for run in self.all_runs() if run.active and run.killed_at is None and not run.is_suspended]
+        return [run for run in self.all_runs() if run.active and not run.is_ending_itself and not run.is_suspended]
 
     def all_runs(self) -> list[Any]:
         clusters = self.clusters.values()
@@ -397,7 +405,7 @@ def _statement(execute: Callable[..., Any], sql: str, params: Any, many: bool, c
 @contextmanager
 def in_its_own_time(monkeypatch: Any) -> Iterator[None]:
     """The loops' clock, schedulers, threads and chance are the current world's: a schedule says all that happens."""
-    monkeypatch.setattr(timezone, "now", lambda: World.current.now())
+    monkeypatch.setattr(timezone, "now", lambda: World.current.workers_now())
     for name, module in list(sys.modules.items()):
         if name.startswith("tandem.") and hasattr(module, "database_now"):
             monkeypatch.setattr(module, "database_now", lambda: World.current.now())

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from tests.jobs.protocol.model.files import SharedFiles
 
 SUPERSEDED, NOCLAIM, FENCED, TERMINATED = 113, 114, 115, 143
+GRACE = 2.0  # the wrapper's, for a payload that is told to end
 KILL_WAIT = 30.0  # the scheduler's, between its SIGTERM and its SIGKILL
 KILL_TIME = 10.0  # the longest that killing a payload takes
 
@@ -60,7 +61,10 @@ class Run:
     attempt: int = 0
     got: str = "-"
     is_suspended: bool = False
-    killed_at: float | None = None  # it is being killed, and gone by then
+    killed_at: float | None = None  # gone by then,
+    killed_with: int | None = None  # and with which exit code
+    is_ending_itself: bool = False
+    ignores_term: bool = False
     is_linking: bool = False
     is_watching: bool = False
     last_beat: float = 0.0  # when the writing of the last good one began
@@ -75,10 +79,6 @@ class Run:
         self.steps = self._steps()
 
     @property
-    def is_told_to_end(self) -> bool:
-        return self.got != "-"
-
-    @property
     def own(self) -> str:
         values = self.values
         return f"run:{values.cluster}:{values.placement}:{self.scheduler_id}:{self.nonce}"
@@ -89,8 +89,8 @@ class Run:
 
     def step(self) -> None:
         """The next thing that it does; nothing while it hangs or has ended."""
-        being_ended = self.killed_at is not None and not self.is_told_to_end
-        if self.alive and not being_ended and not self.is_suspended and not self.zone.storage_hangs:
+        stands_still = self.is_ending_itself or self.is_suspended or self.zone.storage_hangs
+        if self.alive and not stands_still:
             next(self.steps, None)
 
     # 2. to 5. of wrapper.sh
@@ -195,7 +195,7 @@ class Run:
         if not self.alive or self.is_suspended:
             return
         if self.killed_at is not None and now >= self.killed_at:
-            self.die(None if self.is_told_to_end else FENCED)
+            self.die(self.killed_with)
             return
         for _ in range(3 if self.is_watching else 0):
             self.step()
@@ -206,7 +206,7 @@ class Run:
             self._dog(now)
 
     def _heart(self, now: float) -> None:
-        if self.next_beat is None or self.killed_at is not None:
+        if self.next_beat is None or self.is_ending_itself:
             return
         if self.writing_since is None and now >= self.next_beat:
             self.writing_since = now
@@ -218,7 +218,10 @@ class Run:
         if following.startswith("closed:"):
             # Told to end first; a payload that can does so.
             self.why, self.got = f"found {following}", "TERM"
-            self.finish(TERMINATED)
+            if self.ignores_term:
+                self._end_it(self.why, GRACE)
+            else:
+                self.finish(TERMINATED)
         elif following:
             self._end_it(f"found {following}")
 
@@ -226,12 +229,13 @@ class Run:
         if now - self.last_beat >= self.values.fence:
             self._end_it("fenced itself")
 
-    def _end_it(self, why: str) -> None:
+    def _end_it(self, why: str, after: float = 0.0) -> None:
         """All of it is killed, which may take a while; no result."""
-        self.why = why
-        if self.killed_at is None:
-            self.killed_at = self.zone.now() + (KILL_TIME if self.zone.slow_kill else 0.0)
-        if self.zone.now() >= self.killed_at:
+        if not self.is_ending_itself:
+            self.why, self.is_ending_itself = why, True
+            self.killed_at = self.zone.now() + after + (KILL_TIME if self.zone.slow_kill else 0.0)
+            self.killed_with = FENCED
+        if self.killed_at is not None and self.zone.now() >= self.killed_at:
             self.die(FENCED)
 
     # The payload's own end, and what others do to it
@@ -260,8 +264,10 @@ class Run:
             return
         if self.active:
             self.got = "TERM"
-            self.finish(TERMINATED)
-            self.killed_at = self.zone.now() + KILL_WAIT
+            if not self.is_ending_itself:
+                self.killed_at, self.killed_with = self.zone.now() + KILL_WAIT, None
+            if not self.ignores_term:
+                self.finish(TERMINATED)
         elif self.payload_code is None:
             self.die(TERMINATED)
 
