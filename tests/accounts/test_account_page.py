@@ -5,6 +5,7 @@ from django.test import Client
 
 from tandem.accounts import actions
 from tandem.accounts.models import Person, Token
+from tandem.accounts.sign_in import TRIES_PER_ACCOUNT
 
 NEW = "an-Other-Passw0rd"
 OLD = "a-Good-Passw0rd!"
@@ -42,6 +43,16 @@ def test_a_change_that_is_not_right_changes_nothing(
     response = change(browser, old, new, repeated)
     assert response.status_code == 200
     assert said in response.content.decode()
+    ada.refresh_from_db()
+    assert ada.check_password(OLD)
+
+
+def test_guesses_at_the_current_password_are_counted_as_at_sign_in(ada: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    said = [change(browser, "wrong").content.decode() for _ in range(TRIES_PER_ACCOUNT + 1)]
+    assert "not your current password" in said[0]
+    assert "Too many tries" in said[-1]
+    assert "Too many tries" in change(browser).content.decode(), "the right one is not looked at any more"
     ada.refresh_from_db()
     assert ada.check_password(OLD)
 

@@ -125,6 +125,16 @@ def test_signing_in_gives_the_session_a_new_key(ada: Person, browser: Any) -> No
     assert other.get("/").status_code == 302
 
 
+def test_signing_in_again_gives_a_new_key_too(ada: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    before = browser.cookies["__Host-session"].value
+    browser.sign_in("ada")
+    assert browser.cookies["__Host-session"].value != before
+    other = Client()
+    other.cookies["__Host-session"] = before
+    assert other.get("/").status_code == 302
+
+
 def test_the_session_cookie_goes_to_this_host_over_tls_only(ada: Person, browser: Any) -> None:
     cookie = browser.sign_in("ada").cookies["__Host-session"]
     assert cookie["secure"]

@@ -118,6 +118,15 @@ def test_a_stream_nobody_listens_to_any_more_is_ended_with_all_its_processes(hos
     wait_until(lambda: "sleep 321" not in host.inside("ps", "ax", "-o", "args"), "the stream's processes gone")
 
 
+def test_a_stream_that_falls_silent_is_a_lost_answer(door: Door) -> None:
+    async def listen() -> None:
+        async for piece in door.stream("alice", "cluster1", "echo on; sleep 60", deadline=2):
+            assert piece == b"on\n"
+
+    with pytest.raises(AnswerLost, match="fell silent"):
+        asyncio.run(listen())
+
+
 def test_a_stream_that_is_cancelled_while_it_waits_leaves_nothing_behind(host: Host, door: Door) -> None:
     async def wait_in_vain() -> None:
         async for _ in door.stream("zed", "cluster1", "sleep 322"):

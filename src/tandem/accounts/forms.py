@@ -5,10 +5,12 @@ from typing import Any
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from tandem.accounts.actions import TOKEN_DAYS
 from tandem.accounts.models import Person
 from tandem.accounts.passwords import MAXIMUM_LENGTH, RULE
+from tandem.accounts.sign_in import SignInRefused, check_sign_in
 
 LONGEST_TYPED = MAXIMUM_LENGTH * 5
 
@@ -68,11 +70,18 @@ class ChangePasswordForm(NewPasswordForm):
     old_password = _password("Current password", "current-password")
     field_order = ("old_password", "new_password", "repeated")
 
+    def __init__(self, request: HttpRequest, *, person: Person, is_typed: bool = False) -> None:
+        super().__init__(request.POST if is_typed else None, person=person)
+        self.request = request
+
     def clean_old_password(self) -> str:
-        """It must be right, so that an open browser alone cannot take the account over."""
+        """It must be right, so that an open browser alone cannot take the account over. Guesses count as at sign-in."""
         password: str = self.cleaned_data["old_password"]
-        if not self.person.check_password(password):
-            raise ValidationError("This is not your current password.")
+        try:
+            check_sign_in(self.request, self.person.username, password)
+        except SignInRefused as refused:
+            words = refused.message if refused.retry_after else "This is not your current password."
+            raise ValidationError(words) from refused
         return password
 
 

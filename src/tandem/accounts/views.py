@@ -41,7 +41,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             form.add_error(None, refused.message)
             status, retry_after = (429, refused.retry_after) if refused.retry_after else (200, None)
         else:
-            # Django gives the session a new key here.
+            # Also for the same person: who had this browser's key before is left with nothing.
+            request.session.flush()
             login(request, person, backend=BACKEND)
             return redirect(_next(request))
     elif request.user.is_authenticated:
@@ -83,6 +84,7 @@ def use_one_time_link(request: HttpRequest) -> HttpResponse:
         person = actions.use_link(secret, form.cleaned_data["new_password"])
     except actions.LinkNotGood:
         return _no_referrer(render(request, "accounts/link_not_good.html"))
+    request.session.flush()
     login(request, person, backend=BACKEND)
     messages.success(request, "Your password is set, and you are signed in.")
     return HttpResponse(status=204, headers={"HX-Redirect": resolve_url("home")})
@@ -102,7 +104,7 @@ def _account_page(
 ) -> HttpResponse:
     person = cast(Person, request.user)
     context = {
-        "password_form": password_form or ChangePasswordForm(person=person),
+        "password_form": password_form or ChangePasswordForm(request, person=person),
         "token_form": token_form or TokenForm(),
         "new_secret": new_secret,
         "tokens": Token.objects.usable().filter(person=person).order_by("-created_at"),
@@ -123,7 +125,7 @@ def account(request: HttpRequest) -> HttpResponse:
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; one's sign-ins in other browsers end."""
     person = Person.objects.get(pk=cast(Person, request.user).pk)
-    form = ChangePasswordForm(request.POST, person=person)
+    form = ChangePasswordForm(request, person=person, is_typed=True)
     if not form.is_valid():
         return _account_page(request, password_form=form)
     actions.set_password(person, form.cleaned_data["new_password"], keep_sign_in=request.session.session_key)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tandem.clusters.door import ClusterRefused, DoorError, Lane, get_door
 from tandem.clusters.models import Cluster, ClusterState
+from tandem.jobs.page_seats import NoSeat, seat_to_read
 
 MOST_ENTRIES = 1000
 DEADLINE = 6.0
@@ -72,9 +73,12 @@ def browse(username: str, path: str) -> Listing:
     if cluster is None:
         raise BrowseFailed(path, "No cluster answers at the moment. Type the path instead.")
     try:
-        answer = get_door().run(
-            username, cluster.name, LIST, (path, str(MOST_ENTRIES + 1)), deadline=DEADLINE, lane=Lane.PAGE
-        )
+        with seat_to_read():
+            answer = get_door().run(
+                username, cluster.name, LIST, (path, str(MOST_ENTRIES + 1)), deadline=DEADLINE, lane=Lane.PAGE
+            )
+    except NoSeat as full:
+        raise BrowseFailed(path, str(full)) from full
     except ClusterRefused as refused:
         raise BrowseFailed(path, f"{cluster.name} refused: {refused}") from refused
     except DoorError as silent:

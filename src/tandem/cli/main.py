@@ -17,11 +17,15 @@ PEOPLE = "People"
 
 @dataclass(frozen=True)
 class SubCommand:
-    """Where a command is (`module:name` of a function or a Typer app), and its line in `tandem --help`."""
+    """Where a command is (`module:name` of a function or a Typer app), and its line in `tandem --help`.
+
+    `takes_command`: options that it does not know belong to the command that it is to run.
+    """
 
     where: str
     help: str
     panel: str
+    takes_command: bool = False
 
     def load(self, name: str) -> Any:
         """The command itself; this imports its module."""
@@ -31,7 +35,7 @@ class SubCommand:
             command: Any = typer.main.get_group(found)
         else:
             alone = typer.Typer(add_completion=False)
-            alone.command(name)(found)
+            alone.command(name, context_settings={"ignore_unknown_options": self.takes_command})(found)
             command = typer.main.get_command(alone)
         command.name = name
         return command
@@ -57,7 +61,10 @@ SUB_COMMANDS = {
         THIS_MACHINE,
     ),
     "shell": SubCommand(
-        "tandem.cli.local:shell", "Open a shell on a host, as Session Manager does on AWS.", THIS_MACHINE
+        "tandem.cli.local:shell",
+        "Open a shell on a host, as Session Manager does on AWS.",
+        THIS_MACHINE,
+        takes_command=True,
     ),
     "login": SubCommand("tandem.cli.sign_in:login", "Sign in to a portal.", WORK),
     "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,11 +121,12 @@ class Door:
     ) -> AsyncIterator[bytes]:
         """A script's standard output as it comes, until the script ends or the caller stops listening.
 
-        `deadline` is for getting started. A script that is no longer listened to is ended, with all its processes.
+        `deadline` is for getting started, and for each silence after that: then the answer counts as lost. A script
+        that is no longer listened to is ended, with all its processes.
         """
         listening, connection = await self._await(self._listen(user, cluster, script, args, deadline))
         try:
-            while (piece := await self._await(listening.next())) is not None:
+            while (piece := await self._await(_within(deadline, listening.next(), cluster))) is not None:
                 yield piece
         finally:
             self._loop.call_soon_threadsafe(listening.close)
@@ -324,3 +325,12 @@ def signed_by(path: Path) -> Sign:
         return await signer.ask(path, user=user, connection=connection, public_key=public_key)
 
     return sign
+
+
+async def _within(seconds: float, coming: Awaitable[T], cluster: str) -> T:
+    """What comes within so many seconds. Raises AnswerLost."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await coming
+    except TimeoutError as silent:
+        raise AnswerLost(f"{cluster} fell silent") from silent

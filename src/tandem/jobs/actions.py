@@ -23,6 +23,7 @@ from tandem.jobs.models import (
     PlacementState,
     Spooler,
 )
+from tandem.jobs.page_seats import seat_to_wait
 from tandem.jobs.script import OWN_NAMES, payload_for
 from tandem.jobs.submission import LARGEST_UPLOAD, Submission, SubmissionInvalid, array_indices
 from tandem.jobs.transactions import done_again
@@ -188,17 +189,19 @@ def _record_wish(job: Job, by: Person, kind: str, allowed: Q, asked: Q, **fields
 def wait_for_first_answer(job: Job, seconds: float = 2.0) -> Job:
     """Wait until a cluster has said something to the job, or the time is over; the job as it then stands.
 
-    For people's convenience only: the submission is durable either way. Reads the database a few times a second.
+    For people's convenience only: the submission is durable either way, and when many wait, others do not. Reads the
+    database a few times a second.
     """
     until = time.monotonic() + seconds
     pause = 0.03
-    while time.monotonic() < until:
-        job.refresh_from_db()
-        answered = job.state != JobState.ACCEPTED or job.reason
-        if answered or _was_answered(job):
-            break
-        time.sleep(min(pause, max(until - time.monotonic(), 0)))
-        pause = min(pause * 1.5, 0.2)
+    with seat_to_wait() as seated:
+        while seated and time.monotonic() < until:
+            job.refresh_from_db()
+            answered = job.state != JobState.ACCEPTED or job.reason
+            if answered or _was_answered(job):
+                break
+            time.sleep(min(pause, max(until - time.monotonic(), 0)))
+            pause = min(pause * 1.5, 0.2)
     return job
 
 

@@ -10,6 +10,7 @@ from tandem.accounts.models import Person
 from tandem.clusters.door import Answer, ClusterRefused, DoorError, Lane, get_door
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.models import Job
+from tandem.jobs.page_seats import NoSeat, seat_to_read
 
 DEADLINE = 10.0
 MOST_FILES = 2000
@@ -117,7 +118,10 @@ def _ask(job: Job, person: Person, script: str, arguments: tuple[str, ...]) -> A
     silent = "No cluster answers at the moment; the files are where they were."
     for cluster in answering_clusters(job):
         try:
-            return get_door().run(person.username, cluster, script, arguments, deadline=DEADLINE, lane=Lane.PAGE)
+            with seat_to_read():
+                return get_door().run(person.username, cluster, script, arguments, deadline=DEADLINE, lane=Lane.PAGE)
+        except NoSeat as full:
+            raise OutputUnavailable(str(full)) from full
         except ClusterRefused as refused:
             silent = f"{cluster} refused: {refused}"
         except DoorError:

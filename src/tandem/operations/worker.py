@@ -5,7 +5,6 @@ workers one does it and another takes over within seconds; and one loop that pub
 ends cleanly on SIGTERM, and may be killed at any moment: all that matters is in the database.
 """
 
-import logging
 import os
 import signal
 import socket
@@ -84,25 +83,8 @@ class Loop(threading.Thread):
             connection.close()
 
 
-def set_up_logging() -> None:
-    """One JSON object a line on standard output; what Django and the SSH library log, from warnings up, beside it."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-
-
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    set_up_logging()
     django.setup()
     from tandem.clusters import signer
     from tandem.clusters.watch import sync_clusters
