@@ -51,7 +51,8 @@ packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; 
 	@echo "== Debian packages"; $(PY) -m tandem.local.packages
 
 test: packages $(BUNDLE) ## every test, with all the set-up that they need
-	@echo "== tests"; $(PY) -m pytest --verbose --numprocesses 2 --dist loadfile
+	@echo "== tests"; mkdir -p build; rm -f build/tests-ended
+	@$(PY) -m pytest --verbose --numprocesses 2 --dist loadfile; status=$$?; echo $$status > build/tests-ended; exit $$status
 
 SCHEDULES ?= 5000
 model: $(VENV)/.ready ## make SCHEDULES (5000) of everything that may go wrong, over the real loops, and take safeguards out

@@ -4,7 +4,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.region import KEPT, Region, bring_up, forget_dead_runs, kept_region, take_down, write_environment
+
+# No test is about time: the machine's processors may be wanted by others.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -336,6 +336,17 @@ def test_a_requeued_restartable_run_writes_no_result_so_that_the_next_one_may_st
     assert (place.spooler / "attempt.1" / "output.txt").read_text() == "again\n"
 
 
+def test_a_restartable_payload_that_saves_its_state_when_told_to_end_is_not_over(place: Place) -> None:
+    first = place.start("trap 'echo saved; exit 0' TERM; echo ready; sleep 300 & wait", restartable=True)
+    output = place.spooler / "attempt.0" / "output.txt"
+    wait_for(lambda: output.exists() and "ready" in output.read_text(), "the payload runs")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 0
+    assert output.read_text() == "ready\nsaved\n"
+    assert place.result() is None
+    assert place.start("echo again", restartable=True).wait(90) == 0
+
+
 @pytest.mark.parametrize("task", [None, 4])
 def test_the_newest_attempts_output_stands_in_the_spooler_as_a_plain_file(place: Place, task: int | None) -> None:
     number = "" if task is None else f".{task}"

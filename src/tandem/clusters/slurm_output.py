@@ -164,7 +164,12 @@ def shortage_in(reason: str) -> str:
 
 def waits_by_wish(reason: str) -> bool:
     """Whether a waiting job waits because a person said so, not for want of nodes. Reasons as in squeue(1)."""
-    return reason in _WISHES or reason.startswith("JobHeld")
+    return reason in _WISHES or is_held_by_wish(reason)
+
+
+def is_held_by_wish(reason: str) -> bool:
+    """Whether somebody holds a waiting job."""
+    return reason.startswith("JobHeld")
 
 
 def read_queues(text: str, nodes: list[Node]) -> list[Queue]:

@@ -15,6 +15,7 @@ from tandem.drills.environment import own_environment
 from tandem.drills.keeping import keep
 from tandem.drills.report import document, page, show
 from tandem.drills.storm import Plan, Storm
+from tandem.drills.trial import Outcome
 
 PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
 
@@ -24,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tandem.drills", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="drawn anew unless given")
     parser.add_argument("--jobs", type=int, default=520)
-    parser.add_argument("--strikes", type=int, default=32)
+    parser.add_argument("--strikes", type=int, default=30)
     parser.add_argument("--minutes", type=float, default=10.0, help="no strike begins later")
     parser.add_argument("--name", default="drill", help="of the environment")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
@@ -47,10 +48,25 @@ def main() -> int:
     show(outcome, console)
     if wanted.json:
         wanted.json.write_text(json.dumps(document(outcome), indent=1))
-    if wanted.write:
+    if wanted.write and not what_is_short(outcome, plan):
         PAGE.write_text(page(outcome))
         console.print(f"written to {PAGE}")
-    return 0 if outcome.held else 1
+    if short := what_is_short(outcome, plan):
+        console.print(f"this proves less than it should: {short}", style="red", markup=False)
+    return 0 if outcome.held and not short else 1
+
+
+def what_is_short(outcome: Outcome, plan: Plan) -> str:
+    """What a storm lacks of what it was to be: jobs, faults, aimed faults, recoveries; empty when it is whole."""
+    unrecovered = sum(one.recovered_after is None for one in outcome.effective)
+    aimed = {one.window for one in outcome.effective}
+    said = [
+        f"{outcome.jobs} of {plan.jobs} jobs" if outcome.jobs < plan.jobs else "",
+        f"{len(outcome.effective)} of {plan.strikes} faults" if len(outcome.effective) < plan.strikes else "",
+        f"{unrecovered} faults were not recovered from in time" if unrecovered else "",
+        *(f"no fault {window}" for window in plan.windows if window not in aimed),
+    ]
+    return ", ".join(filter(None, said))
 
 
 def _interrupt(*_: int | FrameType | None) -> None:

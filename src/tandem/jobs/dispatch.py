@@ -188,7 +188,8 @@ class Dispatcher:
         clusters = candidates()
         known = Placement.objects.filter(job__in=[job.pk for job in waiting])
         placed: dict[uuid.UUID, list[Placement]] = defaultdict(list)
-        for placement in known.filter(state__in=(PlacementState.REFUSED, *LIVE_PLACEMENTS)):
+        states = (PlacementState.REFUSED, PlacementState.ENDED, *LIVE_PLACEMENTS)
+        for placement in known.filter(state__in=states).order_by("created_at"):
             placed[placement.job_id].append(placement)
         chosen: list[tuple[Job, Submission]] = []
         for job in waiting:
@@ -201,7 +202,10 @@ class Dispatcher:
                 continue
             out = {placement.cluster for placement in placed[job.pk] if _keeps_out(placement, job)}
             among = eligible(job, submission, clusters, self.environment, out)
-            best = choose_cluster(among, submission)
+            # Where it just came to nothing it may again: another cluster first, if there is one.
+            came_to_nothing = {row.cluster for row in placed[job.pk][-1:] if row.state == PlacementState.ENDED}
+            best = choose_cluster([one for one in among if one.name not in came_to_nothing], submission)
+            best = best or choose_cluster(among, submission)
             if best is None:
                 self._let_wait(job, among)
                 continue
@@ -426,7 +430,7 @@ def _keeps_out(placement: Placement, job: Job) -> bool:
     """Whether a job does not go where it has this placement: that was refused, or is out with what now wants one."""
     if placement.state == PlacementState.REFUSED:
         return True
-    if placement.attempt != job.place_wanted:
+    if placement.state == PlacementState.ENDED or placement.attempt != job.place_wanted:
         return False
     wanted, there = job.place_tasks or job.array, placement.array or job.array
     return wanted == there or not set(array_indices(wanted)).isdisjoint(array_indices(there))

@@ -35,7 +35,7 @@ from tandem.jobs.clock import database_now
 from tandem.jobs.control import Door, Reading, read_controls, seal
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.patience import Patience
-from tandem.jobs.placements import Applied, apply_picture, look_up_from, mark_lost
+from tandem.jobs.placements import SUBMITTING_AT_MOST, Applied, apply_picture, look_up_from, mark_lost
 from tandem.jobs.reading import ControlReader, Read, Wanted
 from tandem.jobs.routing import alternatives, candidates
 from tandem.jobs.settle import settle, show_silence, show_unread, show_waiting
@@ -136,7 +136,12 @@ class Follower:
         jobs = Job.objects.select_related("owner").filter(cluster__in=mine)
         going_on = jobs.exclude(state__in=FINAL_STATES)
         own = Placement.objects.filter(job=OuterRef("pk"))
-        over = own.filter(state__in=(PlacementState.DOUBT, PlacementState.LOST, PlacementState.ENDED, "REFUSED"))
+        # What was on its way when its worker was lost along with the cluster looks as if it still were.
+        stuck = Q(state=PlacementState.SUBMITTING) & (
+            ~Q(cluster__in=answering) | Q(state_since__lt=timezone.now() - SUBMITTING_AT_MOST)
+        )
+        came_to_nothing = (PlacementState.DOUBT, PlacementState.LOST, PlacementState.ENDED, PlacementState.REFUSED)
+        over = own.filter(Q(state__in=came_to_nothing) | stuck)
         started = own.filter(state=PlacementState.SUBMITTED, phase__in=(Phase.RUNNING, Phase.SUSPENDED))
         unexplained = Q(Exists(over), place_wanted=None) | Q(Exists(started), state__in=(JobState.ACCEPTED, "PENDING"))
         watched = Q(restartable=True) | ~Q(array="")

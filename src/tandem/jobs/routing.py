@@ -133,11 +133,12 @@ def choose_cluster(among: Sequence[Candidate], submission: Submission) -> Candid
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """Where a job could go: clusters that are `up` and did not refuse it; of these, those with `ample` nodes.
+    """Where a job could go: `possible` clusters, which did not refuse it; those of them `up`; with `ample` nodes.
 
     `obstacles` says, by cluster that has it waiting, what keeps it from starting there.
     """
 
+    possible: frozenset[str] = frozenset()
     up: frozenset[str] = frozenset()
     ample: frozenset[str] = frozenset()
     obstacles: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +153,8 @@ def alternatives(
         submission = stored_submission(job.submission)
     except SubmissionInvalid:
         return Alternatives()
-    up = [cluster for cluster in eligible(job, submission, clusters, environment, refused) if cluster.is_up]
+    possible = eligible(job, submission, clusters, environment, refused)
+    up = [cluster for cluster in possible if cluster.is_up]
     ample = frozenset(cluster.name for cluster in up if not cluster.shortage(submission.queue))
     waiting = {
         placement.cluster: placement
@@ -167,7 +169,8 @@ def alternatives(
                 words = _long_wait(cluster, placement, submission.queue, environment, now)
             if words:
                 obstacles[cluster.name] = words
-    return Alternatives(frozenset(cluster.name for cluster in up), ample, obstacles)
+    names = frozenset(cluster.name for cluster in possible)
+    return Alternatives(names, frozenset(cluster.name for cluster in up), ample, obstacles)
 
 
 def _shortage(cluster: Candidate, queue: str) -> str:

@@ -238,10 +238,15 @@ def _place_again(
     if any(placement.ending == Ending.CANCELLED and not placement.cancel_sent for placement in ended):
         return Verdict(JobState.PENDING, was_cancelled_outside=True)
     last = placements[-1]
-    if last.state == PlacementState.REFUSED and not elsewhere.up:
+    if last.state == PlacementState.REFUSED and not elsewhere.possible:
         return Verdict(JobState.FAILED, refusal, seal="refused")
-    # A node that was lost, or never came, says nothing about the job.
-    if sum(placement.ending != Ending.LOST_NODE for placement in ended) >= STARTS_GIVEN_UP_AFTER:
+    if last.state == PlacementState.REFUSED and not elsewhere.up:
+        others = " or ".join(sorted(elsewhere.possible))
+        words = f"{last.cluster} refused it: {refusal}; it waits for {others}, which does not answer"
+        return Verdict(JobState.ACCEPTED, words, place_attempt=0)
+    # A node that was lost or never came, and storage that was not there, say nothing about the job.
+    own = [one for one in ended if one.ending != Ending.LOST_NODE and one.exit_code != NOCLAIM]
+    if len(own) >= STARTS_GIVEN_UP_AFTER:
         return Verdict(JobState.FAILED, _no_start_words(placements), seal="no-start")
     saw_too_early = last.state == PlacementState.ENDED and last.exit_code != NOCLAIM
     if saw_too_early and last.seconds_in_state < times.visibility:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tandem.clusters.errors import AnswerLost, DoorError
 from tandem.clusters.scheduler import Phase
+from tandem.clusters.slurm_output import is_held_by_wish
 from tandem.jobs.cases import JobCase
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.patience import Patience
@@ -50,12 +51,21 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
             cancel(placement, scheduler_of(placement.cluster), owner, owner)
     for placement in live:
         scheduler = scheduler_of(placement.cluster)
-        if placement.phase == Phase.WAITING and job.hold_wanted != placement.held:
-            verb = scheduler.hold if job.hold_wanted else scheduler.release
-            if _ask(verb, placement, job) is None:
-                Placement.objects.filter(pk=placement.pk).update(held=job.hold_wanted)
+        if placement.phase == Phase.WAITING:
+            _hold_or_release(placement, job, scheduler)
     if job.requeue_wanted_at is not None:
         _requeue(case, live, scheduler_of)
+
+
+def _hold_or_release(placement: Placement, job: Job, scheduler: Scheduler) -> None:
+    """Until the scheduler shows it so. That a hold was asked for is noted first: its answer may get lost."""
+    rows = Placement.objects.filter(pk=placement.pk)
+    is_held = is_held_by_wish(placement.scheduler_reason)
+    if job.hold_wanted and not (placement.held and is_held):
+        rows.update(held=True)
+        _ask(scheduler.hold, placement, job)
+    elif placement.held and not job.hold_wanted and (not is_held or _ask(scheduler.release, placement, job) is None):
+        rows.update(held=False)
 
 
 def _never_starts(placement: Placement) -> bool:

@@ -280,9 +280,10 @@ tandem_write_result() {
         mv -fT "$tandem_result.$tandem_nonce" "$tandem_result" 2>/dev/null
 }
 
-# A restartable run that was told to end may have been told so in order to be started again: the scheduler knows.
+# A restartable run that was told to end may have been told so in order to be started again: the scheduler knows. Whatever
+# its exit code: one that saves its state when it is told to end may call that a success.
 tandem_requeued() {
-    [ "$tandem_restartable" = 1 ] && [ "$tandem_got" = TERM ] && [ "$tandem_code" -gt 128 ]
+    [ "$tandem_restartable" = 1 ] && [ "$tandem_got" = TERM ]
 }
 
 if [ ! -e "$tandem_local/going" ]; then

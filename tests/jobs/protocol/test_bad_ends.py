@@ -123,10 +123,30 @@ def test_a_job_that_never_gets_to_start_is_given_up_in_the_end(world: World, ada
     job = world.submit(ada)
     for _ in range(5):
         world.dispatch()
-        world.clusters["cluster1"].end(world.scheduler_job(job), Ending.FAILED, 114)
-        world.poll()
+        world.clusters["cluster1"].end(world.scheduler_job(job), Ending.FAILED, 1)
+        wait_out(world, TIMES.visibility + 1)
     assert state(job) == "FAILED"
     assert "5 times" in job.reason
+
+
+def test_storage_that_is_away_for_long_uses_up_no_jobs_chances(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    for _ in range(8):
+        world.dispatch()
+        world.clusters["cluster1"].end(world.scheduler_job(job), Ending.FAILED, 114)
+        world.poll()
+    assert state(job) == "ACCEPTED"
+
+
+def test_after_a_start_that_came_to_nothing_another_cluster_has_its_turn(world: World, ada: Person) -> None:
+    job = world.submit(ada, cluster="any")
+    seen = []
+    for _ in range(3):
+        world.dispatch()
+        seen.append(world.placement(job).cluster)
+        world.clusters[seen[-1]].end(world.scheduler_job(job, seen[-1]), Ending.FAILED, 114)
+        world.poll(seen[-1])
+    assert seen[0] != seen[1] != seen[2]
 
 
 def test_an_end_that_is_seen_before_the_claim_is_not_taken_for_a_job_that_never_ran(world: World, ada: Person) -> None:

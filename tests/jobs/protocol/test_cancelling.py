@@ -252,6 +252,17 @@ def test_a_job_that_is_over_cannot_be_cancelled(world: World, ada: Person) -> No
         actions.cancel_job(job, ada)
 
 
+def test_a_hold_whose_answer_was_lost_is_released_again(world: World, ada: Person) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    actions.hold_job(job, ada)
+    world.clusters["cluster1"].lose_answers = 1
+    world.poll()
+    actions.release_job(job, ada)
+    world.poll()
+    assert [verb for verb, _ in world.clusters["cluster1"].verbs] == ["hold", "release"]
+
+
 def test_a_held_job_does_not_go_out_and_a_waiting_one_is_held(world: World, ada: Person) -> None:
     held, waiting = world.submit(ada), world.submit(ada)
     actions.hold_job(held, ada)

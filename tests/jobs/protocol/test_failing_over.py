@@ -309,3 +309,30 @@ def test_where_storage_hangs_jobs_are_followed_through_the_other_cluster(world: 
     world.poll()
     assert state(job) == "COMPLETED"
     assert world.claims(job)["claim.0.1"].startswith("closed:ended:")
+
+
+def test_what_one_cluster_refuses_waits_for_the_other_that_is_away(world: World, ada: Person) -> None:
+    world.set_state("cluster1", ClusterState.DOWN)
+    world.clusters["cluster2"].refusal = "too many jobs of yours"
+    job = world.submit(ada, cluster="any")
+    world.dispatch()
+    world.poll("cluster2")
+    assert state(job) == "ACCEPTED"
+    world.set_state("cluster1", ClusterState.UP)
+    world.dispatch()
+    assert clusters_of(job) == ["cluster2", "cluster1"]
+    assert state(job) == "PENDING"
+
+
+def test_what_was_on_its_way_to_a_lost_cluster_is_found_among_many(world: World, ada: Person) -> None:
+    jobs = [world.submit(ada, cluster="any") for _ in range(60)]
+    world.dispatch()
+    here, there = "cluster1", "cluster2"
+    theirs = Job.objects.filter(placements__cluster=here)
+    for job in theirs:
+        job.placements.update(state=PlacementState.SUBMITTING, phase="")
+    Job.objects.filter(pk__in=[job.pk for job in theirs]).update(state="ACCEPTED")
+    lose(world, here)
+    world.poll(there)
+    world.dispatch()
+    assert all(there in clusters_of(job) for job in jobs)

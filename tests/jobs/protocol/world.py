@@ -119,9 +119,19 @@ class FakeCluster:
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.verbs.append(("hold", user))
+        self._give_reason(placement, "JobHeldUser")
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise AnswerLost(f"{self.name} did not answer")
 
     def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.verbs.append(("release", user))
+        self._give_reason(placement, "Priority")
+
+    def _give_reason(self, placement: uuid.UUID, reason: str) -> None:
+        for number, job in self.jobs.items():
+            if job.placement == str(placement) and job.phase is Phase.WAITING:
+                self.jobs[number] = replace(job, reason=reason)
 
     def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         if self.unreachable:

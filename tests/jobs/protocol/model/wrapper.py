@@ -248,7 +248,7 @@ class Run:
 
     def _result(self, code: int) -> Iterator[None]:
         yield
-        if not (self.values.is_restartable and self.got == "TERM" and code > 128):
+        if not (self.values.is_restartable and self.got == "TERM"):
             start, end = int(self.started_at or 0), int(self.zone.now())
             text = f"1 {self.nonce} {start} {end} {code} {self.got}\t"
             name = f"result.{self.task}.{self.attempt}"
