@@ -336,6 +336,14 @@ def test_a_requeued_restartable_run_writes_no_result_so_that_the_next_one_may_st
     assert (place.spooler / "attempt.1" / "output.txt").read_text() == "again\n"
 
 
+def test_a_run_that_is_told_to_end_leaves_nothing_that_left_its_process_group(place: Place) -> None:
+    run = place.start("setsid sleep 7654 & echo ready; sleep 300")
+    wait_for(lambda: subprocess.run(["pgrep", "-f", "sleep 7654"], check=False).returncode == 0, "it runs")
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(60) == 143
+    wait_for(lambda: subprocess.run(["pgrep", "-f", "sleep 7654"], check=False).returncode == 1, "it is gone")
+
+
 def test_a_restartable_payload_that_saves_its_state_when_told_to_end_is_not_over(place: Place) -> None:
     first = place.start("trap 'echo saved; exit 0' TERM; echo ready; sleep 300 & wait", restartable=True)
     output = place.spooler / "attempt.0" / "output.txt"

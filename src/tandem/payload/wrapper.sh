@@ -266,7 +266,8 @@ while [ "$tandem_woken" = 1 ]; do
 done
 [ ! -e "$tandem_local/told" ] || tandem_got=TERM
 # Whoever ended it may have been killed just now, in the middle of it.
-if [ -e "$tandem_local/going" ]; then tandem_signal KILL; else tandem_kill_all; fi
+# What was told to end leaves nothing, also of what left its process group.
+if [ -e "$tandem_local/going" ] && [ "$tandem_got" = - ]; then tandem_signal KILL; else tandem_kill_all; fi
 
 # 6. The result, written aside and renamed, so that it is read whole or not at all.
 tandem_write_result() {
