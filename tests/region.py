@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tandem.drills.environment import SHORT_TIMES, free_port
 from tandem.environment import Environment, load_environment
 from tandem.local.enter import command_on, find_host
 from tandem.local.layout import Layout
@@ -47,15 +47,7 @@ users:
   - {{name: alice, uid: 2000, full_name: Alice, groups: [research]}}
   - {{name: bob, uid: 2001, full_name: Bob, groups: [research]}}
   - {{name: carol, uid: 2002, full_name: Carol}}
-failover:
-  poll_interval: 1s
-  suspect_after: 4s
-  down_after: 8s
-  heartbeat: 2s
-  self_fence: 7s
-  kill_time: 4s
-  visibility: 4s
-  take_over: 17s
+{times}
 local:
   boot_delay: 1s
   idle_time: 60s
@@ -158,13 +150,6 @@ def tandem(*arguments: str, check: bool = True, deadline: float = 300) -> subpro
     return done
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def bring_up(file: Path) -> Region:
     """The environment that `file` describes, running."""
     tandem("up", "--no-first-job", "--file", str(file))
@@ -180,7 +165,7 @@ def write_environment(directory: Path, text: str = TEMPLATE, name: str = "") -> 
     """An environment file with a name and a port of its own."""
     name = name or f"{PREFIX}{os.getpid()}"
     file = directory / f"{name}.yaml"
-    file.write_text(text.format(name=name, port=free_port()))
+    file.write_text(text.format(name=name, port=free_port(), times=SHORT_TIMES))
     return file
 
 

@@ -16,6 +16,7 @@ from tandem.clusters.certificates import make_certificate
 from tandem.clusters.connections import Sign
 from tandem.clusters.door import Door
 from tandem.clusters.people import PeopleFile
+from tandem.drills.environment import free_port
 from tandem.node import ClusterAddress
 
 PAYLOAD = Path(__file__).parents[2] / "src/tandem/payload"
@@ -27,12 +28,6 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 80) 
     while not condition():
         assert time.monotonic() < until, f"not within {seconds} s: {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.region import PREFIX, Region, bring_up, free_port, take_down
+from tests.region import PREFIX, Region, bring_up, take_down
+
+from tandem.drills.environment import free_port
 
 pytestmark = pytest.mark.region
 

@@ -11,7 +11,17 @@ from tempfile import TemporaryDirectory
 
 from tandem.environment import Environment, load_environment
 
-# Times as short as one machine allows, and still without contradiction (`tandem check`).
+# As short as one machine allows, and still without contradiction (`tandem check`).
+SHORT_TIMES = """\
+failover:
+  poll_interval: 1s
+  suspect_after: 4s
+  down_after: 8s
+  heartbeat: 2s
+  self_fence: 7s
+  kill_time: 4s
+  visibility: 4s
+  take_over: 17s"""
 TEMPLATE = """\
 name: {name}
 region: eu-central-1
@@ -29,15 +39,7 @@ clusters:
     queues: *queues
 portal:
   port: {port}
-failover:
-  poll_interval: 1s
-  suspect_after: 4s
-  down_after: 8s
-  heartbeat: 2s
-  self_fence: 7s
-  kill_time: 4s
-  visibility: 4s
-  take_over: 17s
+{times}
 local:
   boot_delay: 1s
   idle_time: 10s
@@ -56,7 +58,7 @@ def own_environment(name: str, source: Path | None = None) -> Iterator[Environme
     """
     with TemporaryDirectory() as directory:
         file = Path(directory) / "tandem.yaml"
-        file.write_text(TEMPLATE.format(name=name, port=_free_port()))
+        file.write_text(TEMPLATE.format(name=name, port=free_port(), times=SHORT_TIMES))
         _tandem(file, source, "down", "--purge", "--yes")
         try:
             _tandem(file, source, "up", "--no-first-job")
@@ -72,7 +74,8 @@ def _tandem(file: Path, source: Path | None, *words: str) -> None:
         raise UpError(f"tandem {words[0]} failed")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

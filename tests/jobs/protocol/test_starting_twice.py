@@ -212,12 +212,17 @@ def test_only_restartable_jobs_may_be_requeued(world: World, ada: Person) -> Non
         actions.requeue_job(other, ada)
 
 
-def test_a_requeue_whose_answer_was_lost_is_not_asked_for_again(world: World, ada: Person) -> None:
-    job = world.submit(ada, restartable=True)
+def wish_a_requeue(world: World, owner: Person) -> None:
+    """Of a job that runs."""
+    job = world.submit(owner, restartable=True)
     world.dispatch()
     world.start(job)
     world.poll()
-    actions.requeue_job(job, ada)
+    actions.requeue_job(job, owner)
+
+
+def test_a_requeue_whose_answer_was_lost_is_not_asked_for_again(world: World, ada: Person) -> None:
+    wish_a_requeue(world, ada)
     world.clusters["cluster1"].lose_answers = 1
     world.poll()
     world.poll()
@@ -225,11 +230,7 @@ def test_a_requeue_whose_answer_was_lost_is_not_asked_for_again(world: World, ad
 
 
 def test_a_requeue_that_was_never_sent_is_asked_for_again(world: World, ada: Person) -> None:
-    job = world.submit(ada, restartable=True)
-    world.dispatch()
-    world.start(job)
-    world.poll()
-    actions.requeue_job(job, ada)
+    wish_a_requeue(world, ada)
     world.clusters["cluster1"].unreachable = 1
     world.poll()
     assert not world.clusters["cluster1"].verbs
