@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tandem.drills.promises import LOST, OVERLAP, TWICE, WRONG
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "tandem"
 TESTS = ROOT / "tests"
@@ -30,7 +32,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A safeguard taken out. `shows`: by what it is noticed, in the words of the drills' table."""
+    """A safeguard taken out. `shows`: the promise that is broken then, and whose count a drill must show."""
 
     shows: str
     edits: tuple[Edit, ...]
@@ -40,13 +42,14 @@ class Mutant:
 MUTANTS = {
     # Whoever comes runs, whoever holds the claim, and also when it is closed.
     "claim": Mutant(
-        "started twice",
+        TWICE,
         (Edit("payload/wrapper.sh", '    [ "$tandem_held" != "$tandem_own" ] || break\n', "    break\n"),),
         (Edit(TWIN, "            if held == self.own:\n                break\n", "            break\n"),),
     ),
-    # A lost answer is taken for a no: `any` jobs are placed elsewhere at once, those for a named cluster fail.
+    # A lost answer is taken for a no: `any` jobs are placed elsewhere at once, those for a named cluster fail without
+    # having started.
     "look-up": Mutant(
-        "wrong state: failed, and the scheduler has it",
+        LOST,
         (
             Edit(
                 "jobs/dispatch.py",
@@ -55,14 +58,14 @@ MUTANTS = {
             ),
         ),
     ),
-    # The scheduler may take any job from its node and put it back into the queue.
+    # The scheduler may take any job from its node and put it back into the queue: it ends, and may not start again.
     "no-requeue": Mutant(
-        "lost: a requeue ended a running payload that may not start again",
+        LOST,
         (Edit("clusters/slurm_submit.py", '["--no-requeue"]', '["--requeue"]'),),
     ),
     # A restartable run that cannot reach the storage goes on while its successor starts.
     "self-fence": Mutant(
-        "overlapping restarts",
+        OVERLAP,
         (
             Edit(
                 "payload/wrapper.sh",
@@ -78,9 +81,9 @@ MUTANTS = {
             ),
         ),
     ),
-    # Who decided on an old state writes all the same.
+    # Who decided on an old state writes all the same: what was final is taken back.
     "compare-and-swap": Mutant(
-        "wrong state: taken back after it was final",
+        WRONG,
         (
             Edit(
                 "jobs/settle.py",

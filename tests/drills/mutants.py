@@ -1,78 +1,82 @@
-"""`make drill-mutants`: takes out one safeguard at a time, and lets a storm loose that is aimed at it.
+"""`make drill-mutants`: takes out one safeguard at a time, and lets a storm loose that is aimed at what it prevents.
 
-Each mutant must show a count that is not zero: a storm that cannot fail proves nothing.
+Each is let loose twice, on Tandem as it is and without the safeguard. The count of the promise that the safeguard
+serves must not be zero without it, and all counts must be zero with it: a storm that cannot fail proves nothing, and
+one that always fails neither.
 """
 
 import argparse
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
+from tests.drills.aimed import AIMS, run_aimed
 from tests.mutants import MUTANTS, make_mutant
 
-from tandem.drills.environment import own_environment
-from tandem.drills.load import Wanted
+from tandem.drills.environment import bring_up, own_file
 from tandem.drills.promises import PROMISES
 from tandem.drills.report import summary
-from tandem.drills.storm import Plan, Storm
 from tandem.drills.trial import Outcome
-
-NAMED = tuple(Wanted("single", cluster, delay=45, seconds=2.0) for cluster in ("cluster1", "cluster2"))
-SLOW = Wanted("single", seconds=7.0)
-LONG = Wanted("single", seconds=12.0)
-SHORT = tuple(Wanted("single", seconds=seconds) for seconds in (0.1, 0.5, 1.0, 2.0))
-RESTARTABLE = Wanted("restartable", restartable=True, seconds=100.0)
+from tandem.environment import Environment
 
 
-def _plan(fault: str, jobs: int, strikes: int, spread: float, mix: tuple[Wanted, ...], **more: object) -> Plan:
-    fields = {"windows": (), "longest": 150.0, "drain": 120.0, "double": 0.0, **more}
-    return Plan(1, jobs, strikes, spread, faults=(fault,), mix=mix, **fields)  # type: ignore[arg-type]
+def is_noticed(name: str, outcome: Outcome) -> bool:
+    """Whether the storm without this safeguard showed what it prevents."""
+    return bool(outcome.effective) and outcome.judgement.count(MUTANTS[name].shows) > 0
 
 
-# Jobs wait on a cluster that is cut off: they are placed on the other one, and start on both.
-# An answer that was lost is no answer; a requeued job may not run again; a run that cannot reach the storage must end;
-# who decided on what was true before another worker took over must find that out.
-STORMS = {
-    "claim": _plan("zone-cut-keeping-storage", 160, 2, 10.0, (SLOW,), calm=9.0, lasts=(18.0, 22.0)),
-    "look-up": _plan("reply-lost", 60, 5, 60.0, NAMED),
-    "no-requeue": _plan("requeue", 40, 4, 40.0, (LONG,), calm=6.0),
-    "self-fence": _plan("zone-cut", 24, 1, 10.0, (RESTARTABLE,), calm=15.0, lasts=(55.0, 60.0), drain=240.0),
-    "compare-and-swap": _plan("worker-hang", 400, 14, 150.0, SHORT, calm=3.0, lasts=(7.0, 8.0), longest=240.0),
-}
+def is_calm(outcome: Outcome) -> bool:
+    """Whether the storm with all safeguards did what it should, and broke nothing."""
+    return bool(outcome.effective) and outcome.held
 
 
-def storm_over(name: str, console: Console) -> Outcome:
-    """The storm that is aimed at this safeguard, without it."""
-    with TemporaryDirectory() as directory:
-        # Readable for the zones' service accounts.
-        Path(directory).chmod(0o755)
-        source = make_mutant(name, Path(directory))
-        with own_environment(f"mutant-{name}"[:20].rstrip("-"), source) as environment:
-            return Storm(environment, STORMS[name], lambda text: console.print(text, style="dim", markup=False)).run()
-
-
-def main(names: Iterable[str]) -> int:
-    """Run those; the exit status says whether each was noticed."""
+def main(names: Sequence[str], environment_name: str) -> int:
+    """Run those; the exit status says whether each was noticed, and nothing else."""
     console = Console(highlight=False)
-    table = Table("taken out", *PROMISES, "noticed", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    missed = 0
-    for name in names:
-        console.print(f"[bold]without {name}[/]")
-        outcome = storm_over(name, console)
-        counts = [outcome.judgement.count(promise) for promise in PROMISES]
+    table = Table("taken out", "must show", *PROMISES, "", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    began, failed = time.monotonic(), 0
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s {text}", style="dim", markup=False)
+
+    def storm(name: str, environment: Environment) -> Outcome:
+        outcome = run_aimed(AIMS[name], environment, say)
         console.print(summary(outcome), markup=False)
         for broken in outcome.judgement.broken[:3]:
             console.print(f"{broken.promise}: {broken.words}", markup=False)
-        missed += not any(counts)
-        table.add_row(name, *map(str, counts), "yes" if any(counts) else "[red]no[/]")
+        return outcome
+
+    with own_file(environment_name) as file, TemporaryDirectory() as directory:
+        # Readable for the zones' service accounts.
+        Path(directory).chmod(0o755)
+        environment = bring_up(file)
+        for name in names:
+            console.print(f"[bold]{name}[/]: nothing taken out")
+            outcome = storm(name, environment)
+            _row(table, "nothing", "", outcome, "as it should be" if is_calm(outcome) else "[red]NOT CALM[/]")
+            failed += not is_calm(outcome)
+        for name in names:
+            console.print(f"without [bold]{name}[/]")
+            outcome = storm(name, bring_up(file, make_mutant(name, Path(directory) / name)))
+            noticed = is_noticed(name, outcome)
+            _row(table, name, MUTANTS[name].shows, outcome, "noticed" if noticed else "[red]NOT NOTICED[/]")
+            failed += not noticed
     console.print(table)
-    return 1 if missed else 0
+    console.print(f"{time.monotonic() - began:.0f} s")
+    return 1 if failed else 0
+
+
+def _row(table: Table, name: str, shows: str, outcome: Outcome, words: str) -> None:
+    table.add_row(name, shows, *(str(outcome.judgement.count(promise)) for promise in PROMISES), words)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.drills.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*MUTANTS, []], help="which; all unless given")
-    sys.exit(main(parser.parse_args().names or list(MUTANTS)))
+    parser.add_argument("--name", default="mutants", help="of the environment")
+    wanted = parser.parse_args()
+    sys.exit(main(wanted.names or list(MUTANTS), wanted.name))

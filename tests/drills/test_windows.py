@@ -1,5 +1,7 @@
 """The critical windows are seen as they open, on the machine's side of the shared file system."""
 
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -8,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tandem.drills import evidence, windows
-from tandem.drills.windows import ENDING, SENDING, STARTING, Windows
+from tandem.drills.windows import ENDING, SENDING, STARTING, Arrivals, Windows
 from tandem.environment import load_environment
+from tandem.local.processes import Init
 from tandem.local.state import State
 
 REFERENCE = Path(__file__).parents[2] / "tandem.yaml"
@@ -47,8 +50,27 @@ def opens(seen: Windows, window: str, how: Callable[[], object], deadline: float
         later.join()
 
 
-def test_a_job_that_is_about_to_be_sent(seen: Windows, state: State) -> None:
-    assert opens(seen, SENDING, (control(state) / "job").mkdir)
+def test_an_sbatch_in_the_zone_of_the_cluster(seen: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sbatch").symlink_to("/bin/sleep")
+    own = Init("environment", "zone", os.getpid())
+    monkeypatch.setattr(windows, "find_init", lambda _environment, zone: own if zone == "eu-central-1a" else None)
+    started = []
+    try:
+        assert opens(seen, SENDING, lambda: started.append(subprocess.Popen([tmp_path / "sbatch", "60"])))
+        assert not seen.wait(SENDING, "cluster2", 1.0, lambda: False), "another zone's is not meant"
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_a_program_that_has_run_for_long_is_no_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrivals = Arrivals(Init("environment", "zone", os.getpid()))
+    own = Path("/proc/self/comm").read_text().strip()
+    assert arrivals.find(own) is not None
+    now = time.monotonic()
+    monkeypatch.setattr(windows.time, "monotonic", lambda: now + 10)
+    assert arrivals.find(own) is None
 
 
 def test_a_claim(seen: Windows, state: State) -> None:

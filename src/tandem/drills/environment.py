@@ -51,20 +51,32 @@ class UpError(Exception):
 
 
 @contextmanager
-def own_environment(name: str, source: Path | None = None) -> Iterator[Environment]:
-    """An environment of this name, running for as long as the block does; nothing is left of it. Raises UpError.
+def own_environment(name: str) -> Iterator[Environment]:
+    """An environment of this name, running for as long as the block does; nothing is left of it. Raises UpError."""
+    with own_file(name) as file:
+        yield bring_up(file)
 
-    `source`: whose Tandem it runs, as it would stand on PYTHONPATH; this one's unless given.
-    """
+
+@contextmanager
+def own_file(name: str) -> Iterator[Path]:
+    """The file of an environment of this name; nothing of the environment is left when the block ends."""
     with TemporaryDirectory() as directory:
         file = Path(directory) / "tandem.yaml"
         file.write_text(TEMPLATE.format(name=name, port=free_port(), times=SHORT_TIMES))
-        _tandem(file, source, "down", "--purge", "--yes")
+        _tandem(file, None, "down", "--purge", "--yes")
         try:
-            _tandem(file, source, "up", "--no-first-job")
-            yield load_environment(file)
+            yield file
         finally:
-            _tandem(file, source, "down", "--purge", "--yes")
+            _tandem(file, None, "down", "--purge", "--yes")
+
+
+def bring_up(file: Path, source: Path | None = None) -> Environment:
+    """Start it, or have the one that runs go on with other code. Raises UpError.
+
+    `source`: whose Tandem it runs, as it would stand on PYTHONPATH; this one's unless given.
+    """
+    _tandem(file, source, "up", "--no-first-job")
+    return load_environment(file)
 
 
 def _tandem(file: Path, source: Path | None, *words: str) -> None:

@@ -7,6 +7,7 @@ one hangs: so no start stays unseen, and what lives on is seen to live on.
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Run:
     started: float | None = None
     ended: float | None = None
     code: int | None = None
+    # When the result of this attempt was written to the shared disk.
+    result_at: float | None = None
 
     @property
     def first(self) -> float:
@@ -69,6 +72,7 @@ class Evidence:
         state, person = State(environment.name), environment.administrator
         self._person = person
         self.shared = state.efs / "home" / person.name / mark
+        self._control = state.efs / "spoolers" / person.name / ".tandem"
         self.scratch = {one.name: state.scratch(one.name) / person.name / mark for one in environment.clusters}
 
     def prepare(self) -> None:
@@ -94,7 +98,12 @@ class Evidence:
 
     def runs(self) -> dict[tuple[str, int], list[Run]]:
         """All runs by job and task, in the order of their starts."""
-        return read_runs([self.shared, *self.scratch.values()])
+        found = read_runs([self.shared, *self.scratch.values()])
+        for (job, task), runs in found.items():
+            for run in runs:
+                with suppress(FileNotFoundError):
+                    run.result_at = (self._control / job / f"result.{task}.{run.attempt}").stat().st_mtime
+        return found
 
 
 def read_runs(directories: Iterable[Path]) -> dict[tuple[str, int], list[Run]]:

@@ -4,10 +4,12 @@ An instance is one fault in one zone: `begin` once, `end` once after it. Every m
 is to break, or to mend, is not there.
 """
 
+import os
 import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +22,7 @@ from tandem.local.enter import command_on, find_host
 from tandem.local.health import database_answers
 from tandem.local.layout import ZoneLayout
 from tandem.local.network import NetworkError
-from tandem.local.processes import CORE, NotRunningError, find_init, gone, is_stopped, send_all
+from tandem.local.processes import CORE, PROC, NotRunningError, find_init, gone, is_stopped, parents, send_all
 from tandem.local.progress import StepError, wait_until
 from tandem.local.supervise import UnreachableError
 from tandem.local.zone import StartError
@@ -113,7 +115,8 @@ class ZoneCut(Fault):
 
     def took_effect(self) -> bool:
         condition = self.drill.condition(self.zone)
-        return condition.running and not condition.connected
+        storage_hangs = self.keep_storage or is_stopped(self.drill.service(self.zone.name, STORAGE))
+        return condition.running and not condition.connected and storage_hangs
 
     def end(self) -> None:
         self.drill.heal(self.zone)
@@ -210,6 +213,7 @@ class Requeue(Fault):
     """All running jobs are put back into the queue."""
 
     name = "requeue"
+    outage = "requeued"
     says = "an administrator puts all that runs on the cluster back into the queue: only restartable jobs may obey"
     _asked: int = 0
 
@@ -226,10 +230,10 @@ class Requeue(Fault):
         return self._asked > 0
 
 
-def _lease_holder(drill: Drill, zone: ZoneLayout) -> str:
-    """The zone whose worker works for a zone's cluster. Raises NotRunningError when none does."""
+def lease_holder(drill: Drill, zone: ZoneLayout, loop: str = "dispatch") -> str:
+    """The zone whose worker does this for a zone's cluster. Raises NotRunningError when none does."""
     cluster = zone.heads[0].cluster.name
-    holder = DatabaseDrill(drill.layout).lease_holder(f"dispatch:{cluster}")
+    holder = DatabaseDrill(drill.layout).lease_holder(f"{loop}:{cluster}")
     for one in drill.layout.zones:
         if holder.startswith(f"{one.portal}:"):
             return one.name
@@ -244,7 +248,7 @@ class WorkerKill(_Killed):
     hits_worker = True
 
     def services(self) -> list[tuple[str, str]]:
-        return [(_lease_holder(self.drill, self.zone), "worker")]
+        return [(lease_holder(self.drill, self.zone), "worker")]
 
 
 class WorkerHang(_Stopped):
@@ -257,8 +261,15 @@ class WorkerHang(_Stopped):
     )
     lasts = (7.0, 14.0, 20.0)
 
+    loop: ClassVar[str] = "dispatch"
+    _before: str = ""
+
     def service(self) -> tuple[str, str]:
-        return _lease_holder(self.drill, self.zone), "worker"
+        self._before = lease_holder(self.drill, self.zone, self.loop)
+        return self._before, "worker"
+
+    def took_effect(self) -> bool:
+        return super().took_effect() and lease_holder(self.drill, self.zone, self.loop) != self._before
 
 
 class PortalKill(_Killed):
@@ -282,8 +293,29 @@ class SignerKill(_Killed):
         return [(self.zone.name, "signer")]
 
 
-class ReplyLost(Fault):
-    """sbatch's answer is lost. Slurm is stopped until one waits for it, since that takes some milliseconds only."""
+class _Caught(Fault):
+    """Strikes while an sbatch waits for Slurm, which is stopped for that: it takes some milliseconds only otherwise."""
+
+    controller: int = 0
+
+    def catch(self) -> int:
+        """Stop Slurm until an sbatch waits for it; its number on this machine, 0 when none came."""
+        self.controller = self.drill.service(self.zone.name, f"slurmctld-{self.zone.heads[0].cluster.name}")
+        send_all(self.controller, signal.SIGSTOP)
+        end = time.monotonic() + CAUGHT_WITHIN
+        while time.monotonic() < end:
+            if caught := self.drill.find(self.zone.name, "sbatch"):
+                return caught
+        return 0
+
+    def go_on(self) -> None:
+        """Slurm carries out what it was asked for."""
+        if self.controller:
+            send_all(self.controller, signal.SIGCONT)
+
+
+class ReplyLost(_Caught):
+    """sbatch's answer is lost."""
 
     name = "reply-lost"
     says = "sbatch is carried out, and its answer never arrives: what the cluster's OpenSSH server says is dropped"
@@ -294,21 +326,49 @@ class ReplyLost(Fault):
         return AnswersDrill(self.environment.name, self.zone)
 
     def begin(self) -> None:
-        controller = self.drill.service(self.zone.name, f"slurmctld-{self.zone.heads[0].cluster.name}")
-        end = time.monotonic() + CAUGHT_WITHIN
-        send_all(controller, signal.SIGSTOP)
         try:
-            while not self._caught and time.monotonic() < end:
-                self._caught = self.drill.runs(self.zone.name, "sbatch")
+            self._caught = bool(self.catch())
             self._answers().lose()
         finally:
-            send_all(controller, signal.SIGCONT)
+            self.go_on()
 
     def took_effect(self) -> bool:
         return self._caught and self._answers().lost() > 0
 
     def end(self) -> None:
         self._answers().heal()
+
+
+class ConnectionKill(_Caught):
+    """The connection on which sbatch was asked for breaks."""
+
+    name = "connection-kill"
+    says = "the connection to the cluster's OpenSSH server breaks while sbatch waits for Slurm, which then does it"
+    lasts = (0.5, 3.0, 5.0)
+    _killed: frozenset[int] = frozenset()
+
+    def begin(self) -> None:
+        if caught := self.catch():
+            self._killed = frozenset(_connection_of(caught))
+            for pid in self._killed:
+                with suppress(ProcessLookupError):  # its parent took it along
+                    os.kill(pid, signal.SIGKILL)
+
+    def took_effect(self) -> bool:
+        return bool(self._killed) and all(gone(pid, GONE_WITHIN) for pid in self._killed)
+
+    def end(self) -> None:
+        self.go_on()
+
+
+def _connection_of(pid: int) -> list[int]:
+    """The processes of the OpenSSH server that serve the connection below which a process runs; not its listener."""
+    above, servers = parents(), []
+    while pid := above.get(pid, 0):
+        with suppress(OSError):
+            if (PROC / str(pid) / "comm").read_text().startswith("sshd"):
+                servers.append(pid)
+    return servers[:-1]
 
 
 class DatabaseRestart(_Killed):
@@ -386,6 +446,16 @@ class StorageHang(_Stopped):
         return self.zone.name, STORAGE
 
 
+class StorageKill(_Killed):
+    """The zone loses its shared storage, with all that was open there."""
+
+    name = "storage-kill"
+    says = "the zone's mount of the shared storage dies and is made anew: what was open there stays broken"
+
+    def services(self) -> list[tuple[str, str]]:
+        return [(self.zone.name, STORAGE)]
+
+
 def _grew(log: Path, size: int, words: bytes) -> bool:
     """Whether a log has these words behind its first `size` bytes, or from its beginning if it was begun anew."""
     with log.open("rb") as stream:
@@ -407,10 +477,12 @@ FAULTS: dict[str, type[Fault]] = {
         WorkerKill,
         WorkerHang,
         ReplyLost,
+        ConnectionKill,
         DatabaseRestart,
         DatabaseFailover,
         NoCapacity,
         StorageHang,
+        StorageKill,
         PortalKill,
         SignerKill,
     )

@@ -58,10 +58,9 @@ class Portal:
         """Wish a job's end."""
         self._call("POST", f"/jobs/{job}/cancel", accept=(409,))
 
-    def job(self, job: str) -> dict[str, Any]:
-        """A job with its placements and tasks."""
-        found: dict[str, Any] = self._call("GET", f"/jobs/{job}")
-        return found
+    def tasks(self, job: str) -> list[dict[str, Any]]:
+        """An array's tasks."""
+        return list(self._call("GET", f"/jobs/{job}/tasks", params={"page_size": 1000})["results"])
 
     def jobs(self, project: str, states: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
         """All jobs of a project, in these states or in any."""

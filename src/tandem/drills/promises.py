@@ -1,10 +1,10 @@
 """Whether the promises held: the payloads' evidence beside what the portal says in the end. Pure: it does nothing.
 
 What counts is what really happened. A run that a lost zone took along has no end, and *failed* is then the truth; one
-that ended with 0 has not failed, unless its zone was lost before anybody could be told.
+that ended with 0 has not failed, unless its zone was lost before its result was on the disk. Every excuse names what
+was done to the run's own cluster, at that time; what nothing explains is counted.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,13 +15,19 @@ from tandem.drills.evidence import Run
 LOST, TWICE, OVERLAP, WRONG = "lost", "started twice", "overlapping restarts", "wrong final state"
 PROMISES = (LOST, TWICE, OVERLAP, WRONG)
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
-# From a payload's last line until its result is on the disk, when the storage is slow: so long before its zone is lost,
-# an end may remain unheard of.
+# Of an array, what went wrong in some task counts.
+WORST_FIRST = ("FAILED", "TIMEOUT", "CANCELLED", "COMPLETED")
+# From a payload's last line until its result is on the disk, when the storage is slow: so long before something strikes
+# it, an end may remain unheard of. It may not where the result is seen to lie there.
 UNHEARD = 6.0
 # A tick is said to be of when it was begun; the state of a job, of when it was written down.
 GRACE = 1.0
-# From Slurm's forgetting a job until it has ended what still runs of it.
-UNTIL_ENDED = 60.0
+# A payload ticks twice a second. What a lost zone took along was seen so shortly before.
+LAST_SEEN = 3.0
+# slurmctld, killed, forgets what happened in the last seconds; the nodes' next reports end what it does not know.
+FORGETS, UNTIL_ENDED = 6.0, 60.0
+# A thawed run's watchdog looks every second, and kills at once.
+WATCHDOG_PERIOD = 1.5
 
 
 @dataclass(frozen=True)
@@ -36,21 +42,30 @@ class Submitted:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A state that was shown to people, and the words beside it."""
+
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Told:
-    """What the portal says of a job in the end: its state since when, and how many tasks are in which state."""
+    """What the portal says of a job in the end: its state since when, each task's, and all that it showed before."""
 
     state: str
     reason: str
     since: float
-    tasks: Mapping[str, int]
+    tasks: Mapping[int, str]
+    history: Sequence[Shown] = ()
 
 
 @dataclass(frozen=True)
 class Outage:
     """What was done to clusters, and from when to when.
 
-    They were `lost`, with all that ran; `frozen`; their shared storage was `hung`; or Slurm `forgot` what it had just
-    done, and may end what it started.
+    They were `lost`, with all that ran; `frozen`; their shared storage was `hung`; Slurm `forgot` what it had just
+    done, and ends what it started; or what may start again was `requeued`.
     """
 
     kind: str
@@ -77,6 +92,7 @@ class Judgement:
     thawed: list[float] = field(default_factory=list)
     interrupted: int = 0
     restarted: int = 0
+    corrected: int = 0
 
     def count(self, promise: str) -> int:
         """How often a promise was broken."""
@@ -85,118 +101,137 @@ class Judgement:
 
 @dataclass
 class Court:
-    """Judges jobs. `kill_time` is how long killing a run that was overtaken may take (the environment's file)."""
+    """Judges jobs, one after the other."""
 
     outages: Sequence[Outage]
-    kill_time: float
     judgement: Judgement = field(default_factory=Judgement)
 
     def judge(self, job: Submitted, told: Told, runs: Mapping[tuple[str, int], list[Run]]) -> None:
         """One job with all its tasks."""
+        self._judge_history(job, told.history)
+        for task in job.tasks:
+            self._judge_starts(job, task, runs.get((job.id, task), []))
         if told.state not in FINAL:
             self._say(LOST, job, None, f"is still {told.state}: {told.reason}")
             return
-        possible: list[set[str]] = []
         for task in job.tasks:
-            found = runs.get((job.id, task), [])
-            self._judge_starts(job, task, found)
-            possible.append(self._possible(job, task, told, found))
-        self._compare(job, told, possible)
+            found, state = runs.get((job.id, task), []), told.tasks.get(task, "missing")
+            if state not in FINAL:
+                self._say(LOST, job, task, f"is still {state}, and its job {told.state}")
+            elif not found and not job.cancelled:
+                self._say(LOST, job, task, f"{state} without having started: {told.reason}")
+            else:
+                self._judge_state(job, task, told, state, found)
+        merged = next((state for state in WORST_FIRST if state in told.tasks.values()), told.state)
+        if merged != told.state:
+            self._say(WRONG, job, None, f"says {told.state}, and its tasks {merged}")
+
+    def _judge_history(self, job: Submitted, history: Sequence[Shown]) -> None:
+        """What was final stays so, unless it was called interrupted and its result was found after all."""
+        for before, after in pairwise(history):
+            if before.state not in FINAL or after.state == before.state:
+                continue
+            if (before.state, after.state) == ("FAILED", "COMPLETED") and "interrupted" in before.reason:
+                self.judgement.corrected += 1
+                continue
+            self._say(WRONG, job, None, f"was {before.state} ({before.reason}), and later {after.state}")
+            return
 
     def _judge_starts(self, job: Submitted, task: int, runs: list[Run]) -> None:
         for before, after in pairwise(runs):
             if not job.restartable:
-                self._say(
-                    TWICE,
-                    job,
-                    task,
-                    f"on {before.cluster}, and {after.first - before.first:.1f} s later on {after.cluster}",
-                )
-            elif before.code is not None and not self._unheard(before, "lost", "frozen", "hung"):
-                words = f"again on {after.cluster} {_clock(after.first)}, though it had ended with {before.code}"
-                self._say(TWICE, job, task, f"{words} on {before.cluster} {_clock(before.last)}")
-            else:
+                words = f"on {before.cluster}, and {after.first - before.first:.1f} s later on {after.cluster}"
+                self._say(TWICE, job, task, words)
+                continue
+            self._judge_overlap(job, task, before, after)
+            if before.ended is None or after.first < before.ended or self._went_unheard(before, after.first):
                 self.judgement.restarted += 1
-                self._judge_overlap(job, task, before, after)
+            else:
+                words = f"again on {after.cluster} {_clock(after.first)}, though it had ended with {before.code}"
+                self._say(TWICE, job, task, f"{words} on {before.cluster} {_clock(before.ended)}")
 
     def _judge_overlap(self, job: Submitted, task: int, before: Run, after: Run) -> None:
         beside = [at for at in before.times if at > after.first]
         if not beside:
             return
-        for outage in self.outages:
-            frozen = outage.kind == "frozen" and before.cluster in outage.clusters
-            if frozen and outage.began - GRACE <= after.first and min(beside) >= outage.ended - GRACE:
-                alive = max(beside) - outage.ended
-                if alive <= self.kill_time:
-                    self.judgement.thawed.append(max(alive, 0.0))
-                    return
-        seconds = before.last - after.first
-        self._say(OVERLAP, job, task, f"{before.cluster} ran on for {seconds:.1f} s beside {after.cluster}")
+        alive = self._after_thaw(before, beside, after.first)
+        if alive is not None and alive <= WATCHDOG_PERIOD:
+            self.judgement.thawed.append(alive)
+            return
+        seconds = max(beside) - after.first
+        after_thaw = "" if alive is None else f", {alive:.1f} s of it after its thaw"
+        words = f"{before.cluster} ran on for {seconds:.1f} s beside {after.cluster}{after_thaw}"
+        self._say(OVERLAP, job, task, words)
 
-    def _possible(self, job: Submitted, task: int, told: Told, runs: list[Run]) -> set[str]:
+    def _after_thaw(self, run: Run, beside: Sequence[float], at: float) -> float | None:
+        """How long it lived after the thaw, if its zone was frozen `at` that time and all `beside` is later."""
+        for outage in self._of(run, "frozen"):
+            if outage.began - GRACE <= at <= outage.ended and min(beside) >= outage.ended - GRACE:
+                return max(max(beside) - outage.ended, 0.0)
+        return None
+
+    def _judge_state(self, job: Submitted, task: int, told: Told, state: str, runs: list[Run]) -> None:
+        for run in runs:
+            late = [at for at in run.times if at > told.since + GRACE]
+            if not late:
+                continue
+            alive = self._after_thaw(run, late, told.since) if run is not runs[-1] else None
+            if alive is None or alive > WATCHDOG_PERIOD:
+                words = f"called {told.state} {max(late) - told.since:.1f} s before its last sign of life"
+                self._say(WRONG, job, task, f"{words} on {run.cluster}")
+        true = self._true_states(job, runs)
+        if state in true:
+            self.judgement.interrupted += state == "FAILED" and not any(run.code for run in runs)
+        elif state == "FAILED" and not job.restartable and not any(run.ended for run in runs):
+            words = f"ended on {runs[-1].cluster} {_clock(runs[-1].last)} by nothing that was done there"
+            self._say(LOST, job, task, f"{words}: {told.reason}")
+        else:
+            truth = " or ".join(sorted(true)) or "to be started again"
+            self._say(WRONG, job, task, f"says {state}; in truth {truth} ({told.reason})")
+
+    def _true_states(self, job: Submitted, runs: Sequence[Run]) -> set[str]:
         """The states that would be true of a task."""
         if not runs:
-            if job.cancelled:
-                return {"CANCELLED"}
-            self._say(LOST, job, task, f"{told.state} without having started: {told.reason}")
-            return set(told.tasks)
-        late = max(run.last for run in runs) - told.since
-        if late > GRACE and not self._was_frozen(runs[-1], told.since):
-            self._say(WRONG, job, task, f"called {told.state} {late:.1f} s before its last sign of life")
-        ends = [run for run in runs if run.code is not None]
-        true = {"COMPLETED" if run.code == 0 else "FAILED" for run in ends}
-        if any(self._unheard(run, "lost") for run in ends):
-            true.add("FAILED")
-        if not ends:
-            return self._possible_without_end(job, task, told, runs[-1])
+            return {"CANCELLED"}
+        true = set()
+        for run in runs:
+            if run.code is not None:
+                true.add("COMPLETED" if run.code == 0 else "FAILED")
+                if run.result_at is None and any(self._strikes(one, run) for one in self._of(run, "lost", "forgot")):
+                    true.add("FAILED")
+        unheard = all(run.result_at is None for run in runs)
+        if job.cancelled and unheard:
+            true.add("CANCELLED")
+        if not true or runs[-1].code is None:
+            true |= {"FAILED"} if not job.restartable and self._was_ended(runs[-1]) else set()
         return true
 
-    def _possible_without_end(self, job: Submitted, task: int, told: Told, run: Run) -> set[str]:
-        """A run that never came to its end was cancelled, or something took it along."""
-        if job.cancelled:
-            return {"CANCELLED"} if job.restartable else {"CANCELLED", "FAILED"}
-        if job.restartable:
-            return set()
-        if told.state == "FAILED" and not self._was_ended(run):
-            self._say(LOST, job, task, f"ended on {run.cluster} by nothing that was done there: {told.reason}")
-            return set(told.tasks)
-        self.judgement.interrupted += 1
-        return {"FAILED"}
-
     def _was_ended(self, run: Run) -> bool:
-        """Whether something happened that ends running payloads, when it was last seen or shortly after."""
-        ends = [one for one in self.outages if one.kind in ("lost", "forgot") and run.cluster in one.clusters]
-        return any(-UNTIL_ENDED <= one.began - run.last <= UNHEARD for one in ends)
+        """Whether something happened that ends running payloads, just when it was last seen."""
+        for one in self._of(run, "lost", "forgot"):
+            if one.kind == "lost" and -GRACE <= one.began - run.last <= LAST_SEEN:
+                return True
+            recently = one.began - FORGETS <= run.first <= one.ended + GRACE
+            if one.kind == "forgot" and recently and -LAST_SEEN <= run.last - one.began <= UNTIL_ENDED:
+                return True
+        return False
 
-    def _compare(self, job: Submitted, told: Told, possible: list[set[str]]) -> None:
-        """Whether as many tasks are in each state as can truthfully be."""
-        for state in sorted(FINAL):
-            number = told.tasks.get(state, 0)
-            least = sum(states == {state} for states in possible)
-            most = sum(state in states for states in possible)
-            if not least <= number <= most:
-                truth = Counter(" or ".join(sorted(states)) for states in possible)
-                words = ", ".join(f"{count} {what}" for what, count in truth.items())
-                told_words = ", ".join(f"{count} {what}" for what, count in told.tasks.items())
-                self._say(WRONG, job, None, f"says {told_words}; in truth {words} ({told.reason})")
-                return
+    def _went_unheard(self, run: Run, until: float) -> bool:
+        """Whether its result was not on the disk `until` then, because something came between its end and that."""
+        if run.result_at is not None and run.result_at <= until:
+            return False
+        return any(self._strikes(one, run) for one in self._of(run, "lost", "frozen", "hung", "forgot", "requeued"))
 
-    def _unheard(self, run: Run, *kinds: str) -> bool:
-        """Whether one of these came between its end and the result, so that nobody could be told."""
-        ended = run.ended or run.last
-        near = [one for one in self.outages if one.kind in kinds and run.cluster in one.clusters]
-        return any(
-            one.began - UNHEARD <= ended <= max(one.began, one.ended if one.kind == "hung" else 0) + GRACE
-            for one in near
-        )
+    def _strikes(self, outage: Outage, run: Run) -> bool:
+        """Whether a run's end fell into it, or came so shortly before that its result may not have been written."""
+        lasts_until = {
+            "lost": outage.began + GRACE,
+            "forgot": outage.began + UNTIL_ENDED,
+        }.get(outage.kind, outage.ended + GRACE)
+        return outage.began - UNHEARD <= (run.ended or run.last) <= lasts_until
 
-    def _was_frozen(self, run: Run, at: float) -> bool:
-        return any(
-            outage.kind == "frozen"
-            and run.cluster in outage.clusters
-            and outage.began - GRACE <= at <= outage.ended + self.kill_time
-            for outage in self.outages
-        )
+    def _of(self, run: Run, *kinds: str) -> list[Outage]:
+        return [one for one in self.outages if one.kind in kinds and run.cluster in one.clusters]
 
     def _say(self, promise: str, job: Submitted, task: int | None, words: str) -> None:
         self.judgement.broken.append(Broken(promise, job.id, task if len(job.tasks) > 1 else None, words))

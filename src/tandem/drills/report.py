@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tandem.drills.promises import PROMISES
+from tandem.drills.promises import OVERLAP, PROMISES, WATCHDOG_PERIOD
 from tandem.drills.trial import Outcome
 from tandem.drills.windows import WINDOWS
 from tandem.local.machine import machine
@@ -37,10 +37,18 @@ def show(outcome: Outcome, console: Console) -> None:
         count = outcome.judgement.count(promise)
         table.add_row(promise, f"[{'red' if count else 'green'}]{count}[/]")
     console.print(table)
+    console.print(f"allowed: {thaws(outcome)}", markup=False, highlight=False)
     for broken in outcome.judgement.broken[:40]:
         where = broken.job + (f" task {broken.task}" if broken.task is not None else "")
         console.print(f"{broken.promise}: {where}: {broken.words}", style="red", markup=False)
     console.print(summary(outcome), markup=False, highlight=False)
+
+
+def thaws(outcome: Outcome) -> str:
+    """What was measured of runs that lived on beside their successor after a thaw: allowed for as long as this."""
+    found = outcome.judgement.thawed
+    measured = f"median {_seconds(median(found))}, at most {_seconds(max(found))}" if found else "none"
+    return f"{len(found)} beside their successor after a thaw, for {WATCHDOG_PERIOD} s at most: {measured}"
 
 
 def summary(outcome: Outcome) -> str:
@@ -50,7 +58,8 @@ def summary(outcome: Outcome) -> str:
     return (
         f"{seed}{outcome.jobs} jobs with {outcome.tasks} tasks, {len(outcome.effective)} faults that took effect"
         f" ({len(outcome.strikes) - len(outcome.effective)} did not), {outcome.seconds:.0f} s;"
-        f" {judged.restarted} restarts, {judged.interrupted} jobs interrupted and called so;"
+        f" {judged.restarted} restarts, {judged.interrupted} tasks interrupted and called so,"
+        f" {judged.corrected} of them corrected later;"
         f" longest wait for the portal {outcome.longest_wait:.1f} s."
     )
 
@@ -69,6 +78,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "broken": [asdict(one) for one in outcome.judgement.broken],
         "restarts": outcome.judgement.restarted,
         "interrupted": outcome.judgement.interrupted,
+        "corrected": outcome.judgement.corrected,
         "beside_their_successor_after_a_thaw": outcome.judgement.thawed,
         "strikes": [
             {
@@ -96,12 +106,6 @@ def page(outcome: Outcome) -> str:
         rows.append(f"| {name} | {count} | {middle} | {worst} |")
     aimed = [f"{sum(one.window == window for one in outcome.effective)} {window}" for window in WINDOWS]
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(outcome.kinds.items()))
-    thawed = (
-        f"{len(judged.thawed)} frozen runs lived on beside their successor after the thaw, "
-        f"at most {max(judged.thawed):.1f} s, until their watchdog ended them."
-        if judged.thawed
-        else "No frozen run lived on beside a successor after a thaw."
-    )
     return "\n".join(
         [
             "# Reliability",
@@ -113,12 +117,15 @@ def page(outcome: Outcome) -> str:
             f"{outcome.jobs} jobs with {outcome.tasks} tasks ({kinds}) in {outcome.seconds:.0f} s, while",
             f"{len(outcome.effective)} faults took effect; those aimed at a critical window: {', '.join(aimed)}.",
             "",
-            "| promise | broken |",
-            "|---|---|",
-            *(f"| {promise} | {judged.count(promise)} |" for promise in PROMISES),
+            "| promise | broken | allowed |",
+            "|---|---|---|",
+            *(
+                f"| {promise} | {judged.count(promise)} | {thaws(outcome) if promise == OVERLAP else 'none'} |"
+                for promise in PROMISES
+            ),
             "",
             f"{judged.restarted} runs of restartable jobs were started again; {judged.interrupted} tasks were",
-            f"interrupted and truthfully called so. {thawed}",
+            f"interrupted and truthfully called so, of which {judged.corrected} were found complete later.",
             "",
             "| fault | times | recovered after: median | worst |",
             "|---|---|---|---|",

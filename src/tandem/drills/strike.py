@@ -101,17 +101,18 @@ def strike(
     *,
     stopping: Callable[[], bool],
     window: str = "",
+    until: Callable[[], bool] = lambda: False,
 ) -> Struck:
-    """Do it, hold it, end it whatever happens, and wait until all is well."""
+    """Do it, hold it for so long or `until` then, end it whatever happens, and wait until all is well."""
     began = time.time()
     took_effect, trouble = False, ""
     say(f"{fault.name} in {fault.zone.name} begins" + (f", {window}" if window else ""))
     try:
         try:
             fault.begin()
-            _pause(hold / 2, stopping)
+            _pause(hold / 2, lambda: stopping() or until())
             fault.halfway()
-            _pause(hold / 2, stopping)
+            _pause(hold / 2, lambda: stopping() or until())
             took_effect = fault.took_effect()
         finally:
             fault.end()

@@ -3,16 +3,20 @@
 import secrets
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from tandem.drills.evidence import Evidence
 from tandem.drills.load import Load, Wanted
 from tandem.drills.portal import OPEN, Portal
-from tandem.drills.promises import FINAL, WRONG, Broken, Court, Judgement, Told
+from tandem.drills.promises import WRONG, Broken, Court, Judgement, Shown, Submitted, Told
 from tandem.drills.strike import Say, Struck
 from tandem.environment import Environment
+from tandem.local.drill_database import DatabaseDrill
 from tandem.local.enter import command_on, find_host
 from tandem.local.layout import Layout
 from tandem.local.processes import NotRunningError
@@ -56,14 +60,14 @@ class Trial:
         self.load = Load(portal, environment, self.evidence, list(wanted))
         self.began = time.monotonic()
         self._over: set[str] = set()
-        self._taken_back: list[str] = []
+        self._taken_back: set[str] = set()
 
     def look(self) -> None:
         """Look once, in the middle of things, whether a job goes on that was over."""
         submitted = set(self.load.submitted)
         found = self.portal.open_jobs(self.mark)
         if found is not None:
-            self._taken_back += found & self._over
+            self._taken_back |= found & self._over
             self._over = (self._over | submitted) - found
 
     def wait(self, deadline: float) -> None:
@@ -96,19 +100,14 @@ class Trial:
 
     def judge(self, strikes: list[Struck]) -> Outcome:
         """Compare the evidence with what the portal says."""
-        failover = self.environment.failover
-        court = Court([outage for one in strikes for outage in one.outages], failover.kill_time)
-        runs = self.evidence.runs()
-        told = {row["id"]: row for row in self.portal.jobs(self.mark)}
+        court = Court([outage for one in strikes for outage in one.outages])
+        runs, history = self.evidence.runs(), self._history()
+        rows = {row["id"]: row for row in self.portal.jobs(self.mark)}
         submitted = self.load.submitted
         for job in submitted.values():
-            row = told.get(job.id) or {"state": "missing", "reason": "the portal does not list it", "state_since": None}
-            tasks = {row["state"]: 1}
-            if len(job.tasks) > 1 and row["state"] in FINAL:
-                tasks = self.portal.job(job.id)["tasks"]
-            since = datetime.fromisoformat(row["state_since"]).timestamp() if row["state_since"] else 0.0
-            court.judge(job, Told(row["state"], row["reason"], since, tasks), runs)
-        for number in self._taken_back:
+            court.judge(job, self._told(job, rows.get(job.id), history.get(UUID(job.id).hex, [])), runs)
+        known = {one.job for one in court.judgement.broken if one.promise == WRONG}
+        for number in self._taken_back - known:
             court.judgement.broken.append(Broken(WRONG, number, None, "was called over, and later not"))
         return Outcome(
             jobs=len(submitted),
@@ -119,3 +118,26 @@ class Trial:
             seconds=time.monotonic() - self.began,
             longest_wait=self.portal.longest_wait,
         )
+
+    def _told(self, job: Submitted, row: dict[str, Any] | None, history: list[Shown]) -> Told:
+        if row is None:
+            return Told("missing", "the portal does not list it", 0.0, {}, history)
+        tasks = {job.tasks[0]: str(row["state"])}
+        if len(job.tasks) > 1:
+            tasks = {int(line["index"]): str(line["state"]) for line in self.portal.tasks(job.id)}
+        since = datetime.fromisoformat(row["state_since"]).timestamp()
+        return Told(row["state"], row["reason"], since, tasks, history)
+
+    def _history(self) -> dict[str, list[Shown]]:
+        """The states that each job was shown in, one after the other: what pages were told."""
+        statement = (
+            "SELECT job.project, job.id, JSON_VALUE(event.data, '$.state'), JSON_VALUE(event.data, '$.reason')"
+            " FROM tandem.jobs_event event JOIN tandem.jobs_job job ON job.id = event.job_id"
+            " WHERE event.kind = 'job.state' ORDER BY event.id"
+        )
+        found: dict[str, list[Shown]] = defaultdict(list)
+        for line in DatabaseDrill(Layout(self.environment)).ask(statement).splitlines():
+            project, number, state, reason = line.split("\t")
+            if project == self.mark:
+                found[UUID(number).hex].append(Shown(state, reason))
+        return found

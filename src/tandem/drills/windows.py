@@ -1,7 +1,8 @@
 """The moments in which a failure hurts most, watched for so that a fault can strike in them.
 
-All three show on the machine's side of the shared file system: a job's control directory is made just before `sbatch`
-is called, a claim just before the payload starts, and a payload's last line just before the result is written.
+The first shows among the processes of the cluster's zone: `sbatch` runs there. The others show on the machine's side of
+the shared file system: a claim is made just before the payload starts, and a payload writes its last line just before
+its result is written.
 """
 
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from tandem.drills.evidence import Evidence
 from tandem.environment import Environment
+from tandem.local.layout import Layout
+from tandem.local.processes import PROC, Init, find_init, numbers
 from tandem.local.state import State
 
 SENDING, STARTING, ENDING = "between sbatch and its reply", "between claim and start", "between end and result"
@@ -20,6 +23,32 @@ LOOK_EVERY = 0.001
 LIST_EVERY = 0.1
 # Jobs beyond these have long been claimed.
 NEWEST = 60
+# A process becomes another program soon after it was forked, or never.
+YOUNG = 0.5
+
+
+@dataclass
+class Arrivals:
+    """Finds a program that has just been started in a zone: cheap enough to be asked hundreds of times a second."""
+
+    init: Init
+    _seen: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._namespace = (PROC / str(self.init.pid) / "ns/pid").stat().st_ino
+
+    def find(self, program: str) -> int | None:
+        """The number on this machine of a process of this program there."""
+        now = time.monotonic()
+        self._seen = {pid: self._seen.get(pid, now) for pid in numbers()}
+        return next((pid for pid, since in self._seen.items() if now - since < YOUNG and self._is(pid, program)), None)
+
+    def _is(self, pid: int, program: str) -> bool:
+        try:
+            is_it = (PROC / str(pid) / "comm").read_text().strip() == program
+            return is_it and (PROC / str(pid) / "ns/pid").stat().st_ino == self._namespace
+        except OSError:
+            return False  # it ended meanwhile
 
 
 @dataclass
@@ -32,8 +61,11 @@ class Windows:
 
     def wait(self, window: str, cluster: str, deadline: float, stopping: Callable[[], bool]) -> bool:
         """Return as soon as a job of this cluster is in the window; False when none is before the deadline."""
-        looks = {SENDING: self._sending, STARTING: self._starting, ENDING: self._ending}
-        look, end, self._stamps = looks[window], time.monotonic() + deadline, {}
+        end = time.monotonic() + deadline
+        if window == SENDING:
+            return self._wait_for_sbatch(cluster, end, stopping)
+        look = {STARTING: self._starting, ENDING: self._ending}[window]
+        self._stamps = {}
         paths, listed = self._paths(window), time.monotonic()
         while time.monotonic() < end and not stopping():
             if time.monotonic() - listed > LIST_EVERY:
@@ -44,15 +76,22 @@ class Windows:
             time.sleep(LOOK_EVERY)
         return False
 
-    @property
-    def _control(self) -> Path:
-        name = self.environment.administrator.name
-        return State(self.environment.name).efs / "spoolers" / name / ".tandem"
+    def _wait_for_sbatch(self, cluster: str, end: float, stopping: Callable[[], bool]) -> bool:
+        zone = next(head.zone for head in Layout(self.environment).heads if head.cluster.name == cluster)
+        init = find_init(self.environment.name, zone)
+        if init is None:
+            return False
+        arrivals = Arrivals(init)
+        while time.monotonic() < end and not stopping():
+            if arrivals.find("sbatch") is not None:
+                return True
+            time.sleep(LOOK_EVERY)
+        return False
 
     def _paths(self, window: str) -> list[Path]:
-        if window == SENDING:
-            return [self._control]
-        directories = [self._control] if window == STARTING else list(self.evidence.scratch.values())
+        name = self.environment.administrator.name
+        control = State(self.environment.name).efs / "spoolers" / name / ".tandem"
+        directories = [control] if window == STARTING else list(self.evidence.scratch.values())
         found = []
         for directory in directories:
             if directory.is_dir():
@@ -68,9 +107,6 @@ class Windows:
         before = self._stamps.get(path)
         self._stamps[path] = stamp
         return before is not None and stamp != before
-
-    def _sending(self, path: Path, cluster: str) -> bool:
-        return True
 
     def _starting(self, path: Path, cluster: str) -> bool:
         claims = [entry for entry in path.iterdir() if entry.name.startswith("claim.")]

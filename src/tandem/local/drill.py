@@ -97,13 +97,13 @@ class Drill:
                 return pid
         raise NotRunningError(f"{name} does not run in {place}")
 
-    def runs(self, place: str, program: str) -> bool:
-        """Whether a program of this name runs in a zone at this moment."""
+    def find(self, place: str, program: str) -> int | None:
+        """The number on this machine of a process of this program that runs in a zone at this moment."""
         for pid in descendants(require_init(self.state.name, place).pid):
             with suppress(OSError):  # it ended meanwhile
                 if (PROC / str(pid) / "comm").read_text().strip() == program:
-                    return True
-        return False
+                    return pid
+        return None
 
     def signal(self, place: str, name: str, number: signal.Signals) -> int:
         """Send a signal to all processes of a service of a zone or of the core; returns its first one's number.

@@ -37,14 +37,16 @@ class Init:
         return PROC / str(self.pid) / "root"
 
 
-def _numbers() -> Iterator[int]:
-    return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+def numbers() -> list[int]:
+    """All processes of this machine."""
+    with os.scandir(PROC) as entries:
+        return [int(entry.name) for entry in entries if entry.name.isdigit()]
 
 
 def inits(environment: str | None = None) -> Iterator[Init]:
     """All inits that are running, of one environment or of all."""
     own = (PROC / "self/ns/pid").stat().st_ino
-    for pid in _numbers():
+    for pid in numbers():
         try:
             words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
             if not words[2:3] or words[2] not in _INIT_MODULES or b"-i" not in words:
@@ -74,7 +76,7 @@ def require_init(environment: str, place: str) -> Init:
 def parents() -> dict[int, int]:
     """Every process's parent."""
     found = {}
-    for pid in _numbers():
+    for pid in numbers():
         try:
             fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:

@@ -92,8 +92,9 @@ def zone_services(zone: ZoneLayout, environment: Environment) -> list[Service]:
     services = [
         Service(
             "storage",
-            # Attributes are cached for as long as NFS caches those of a file that keeps changing.
-            ["/usr/bin/bindfs", "-f", "-o", _STORAGE_OPTIONS, f"/.storage{storage}", storage],
+            # Attributes are cached for as long as NFS caches those of a file that keeps changing. What a killed one
+            # left mounted answers nobody, and has to go first.
+            ["/bin/sh", "-c", _STORAGE, "storage", _STORAGE_OPTIONS, f"/.storage{storage}", storage],
             stop_signal="KILL",
         ),
         Service(
@@ -113,6 +114,7 @@ def zone_services(zone: ZoneLayout, environment: Environment) -> list[Service]:
     return services + portal_services(zone)
 
 
+_STORAGE = "umount -l $3 2>/dev/null; exec /usr/bin/bindfs -f -o $1 $2 $3"
 _STORAGE_OPTIONS = "attr_timeout=3,entry_timeout=3,negative_timeout=0,nosuid,nodev"
 _MUNGED = [
     "/usr/sbin/munged",

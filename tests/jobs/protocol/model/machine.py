@@ -135,6 +135,7 @@ def _mend(world: World, cluster: FakeCluster, pick: int) -> None:
 
 
 WELL = "is well again"
+UNSEEN = ("is cut off with its storage", "its storage hangs", "is cut off", "the zone freezes")
 Trouble = Callable[[World, FakeCluster, int], None]
 TROUBLES: dict[str, Trouble] = {
     "a worker is killed": _any_worker,
@@ -176,6 +177,21 @@ TROUBLES: dict[str, Trouble] = {
 }
 
 
+# How a schedule begins: a job for some place, and the kinds of trouble that there will be. What lives on where nobody
+# sees it is seldom met by chance alone: it takes a job that may start again elsewhere, and time.
+_anything = st.tuples(
+    st.sampled_from(sorted(JOBS)),
+    places,
+    st.lists(st.sampled_from(sorted(TROUBLES)), min_size=1, max_size=4, unique=True),
+)
+_unseen = st.tuples(
+    st.sampled_from(("restartable", "restartable array")),
+    st.just("any"),
+    st.lists(st.sampled_from(UNSEEN), min_size=1, max_size=2, unique=True),
+)
+openings = st.one_of(_anything, _anything, _unseen)
+
+
 class Model(RuleBasedStateMachine):
     """A schedule. `schedules` counts those that were run, for people to see.
 
@@ -203,13 +219,9 @@ class Model(RuleBasedStateMachine):
             raise Broken("\n".join([str(broken), *self.world.log])) from broken
         self.is_broken = False
 
-    @initialize(
-        kind=st.sampled_from(sorted(JOBS)),
-        where=places,
-        troubles=st.lists(st.sampled_from(sorted(TROUBLES)), min_size=1, max_size=4, unique=True),
-    )
-    def begin(self, kind: str, where: str, troubles: list[str]) -> None:
-        self.troubles = troubles
+    @initialize(opening=openings)
+    def begin(self, opening: tuple[str, str, list[str]]) -> None:
+        kind, where, self.troubles = opening
         self.submit(kind, where)
 
     @precondition(lambda self: len(self.world.jobs) < MOST_JOBS)
@@ -229,6 +241,31 @@ class Model(RuleBasedStateMachine):
     def go_on(self, pick: int, how_far: int | None) -> None:
         turn = self.world.turns[pick % len(self.world.turns)]
         self._do(f"worker {turn.worker} goes on: {turn.what}", lambda: self.world.go_on(turn, how_far))
+
+    @rule(worker=workers, name=clusters, how_far=st.integers(0, 60))
+    def oversleep(self, worker: int, name: str, how_far: int) -> None:
+        """It all comes together: what has just started is seen by a worker that stands still, and ends meanwhile."""
+        what = f"poll {name}"
+        if self.world.is_busy(worker, what) or self.world.is_busy(1 - worker, what):
+            return
+
+        def act() -> None:
+            world = self.world
+            started = world.clusters[name].start_waiting(4)
+            for run in started * 12:
+                run.step()
+            world.poll(worker, name, how_far)
+            for run in started:
+                if run in world.active_runs():
+                    run.finish(0)
+            for run in started * 3:
+                run.step()
+            world.poll(1 - worker, name)
+            world.ledger.check()
+            for turn in [turn for turn in world.turns if (turn.worker, turn.what) == (worker, what)]:
+                world.go_on(turn)
+
+        self._do(f"worker {worker} oversleeps while {name} starts and ends", act)
 
     def work(self, worker: int, seconds: float) -> None:
         self._do(f"all work, {seconds:.0f} s", lambda: self.world.work(seconds, worker, finish=False))
