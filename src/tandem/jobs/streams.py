@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
+from django.views.decorators.http import require_safe
 
 from tandem.clusters import signer
 from tandem.jobs.downloads import download
@@ -22,6 +23,7 @@ from tandem.jobs.stream_access import KEEP_ALIVE_SECONDS, StreamRefused, Viewer,
 from tandem.node import this_node
 
 
+@require_safe
 async def health(request: HttpRequest) -> HttpResponse:
     """For the balancer: this process and its node's signer answer. Whether the database does is told per stream."""
     node = this_node()

@@ -1,6 +1,7 @@
 """The REST API: `/api/v1`, composed of what each package offers, and the one place that says how refusals look."""
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
 from tandem.accounts import api as accounts_api
@@ -26,6 +27,8 @@ api = NinjaAPI(
     urls_namespace="api",
     auth=[BearerToken(), SignedIn()],
     docs_url=None,
+    # Of all of django-ninja's own views: the schema can be read, and nothing else.
+    docs_decorator=require_safe,
 )
 api.add_router("/jobs", jobs_api.router)
 api.add_router("/clusters", clusters_api.router)

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 
 from tandem.clusters import signer
 from tandem.node import this_node
@@ -61,6 +62,7 @@ _probe = Probe(find_trouble)
 
 
 @login_not_required
+@require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 when this process, its database and its node's signer work, else 404."""
     trouble = _probe.trouble()

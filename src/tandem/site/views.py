@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.event_reader import newest_event_id
@@ -45,6 +46,7 @@ def pill(cluster: Cluster, now: datetime) -> Pill:
     return Pill(cluster.name, word, style, cluster.last_answer_at, f"{cluster.zone}: {explanation}")
 
 
+@require_GET
 def cluster_pills(request: HttpRequest) -> HttpResponse:
     """A fragment, asked for every few seconds by every open page: reads the database only."""
     now = timezone.now()
@@ -52,6 +54,7 @@ def cluster_pills(request: HttpRequest) -> HttpResponse:
     return render(request, "site/cluster_pills.html", {"clusters": clusters})
 
 
+@require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """What is running and waiting, what ended lately, and for a newcomer the first step."""
     # Before the jobs are read, so that what changes meanwhile is told.

@@ -1,0 +1,266 @@
+"""Who may do what: every route and method, tried as everybody. What is expected stands in `routes.txt`."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import transaction
+from django.test import AsyncClient, Client
+from django.utils import timezone
+from tests.routes import PAGES, STREAMS, Route, routes_of
+
+from tandem.accounts.actions import create_token
+from tandem.accounts.models import Person
+from tandem.clusters.models import Cluster
+from tandem.jobs.models import Job, Spooler
+from tandem.site import stream_settings
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ROLES = ("nobody", "other", "owner", "administrator")
+TABLE = Path(__file__).with_name("routes.txt")
+ROUTES = {route.text: route for urlconf in (PAGES, STREAMS) for route in routes_of(urlconf)}
+# Stands in what belongs to the owner; nobody else may ever read it.
+SECRET = "moonshot"
+# A token alone makes no further token: a stolen one would live for ever.
+NOT_BY_TOKEN = {("POST", "/api/v1/tokens")}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: the answers in the order of ROLES, and what is sent."""
+
+    method: str
+    route: str
+    answers: tuple[str, ...]
+    body: dict[str, Any]
+
+
+def read_table() -> dict[tuple[str, str], Row]:
+    """The table's lines by route and method."""
+    lines = [line for line in TABLE.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    rows = []
+    for line in lines:
+        route, method, *rest = line.split(maxsplit=6)
+        answers, body = rest[: len(ROLES)], rest[len(ROLES) :]
+        rows.append(Row(method, route, tuple(answers), json.loads(body[0]) if body else {}))
+    assert len({(row.route, row.method) for row in rows}) == len(rows), "a line stands there twice"
+    return {(row.route, row.method): row for row in rows}
+
+
+EXPECTED = read_table()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Somebody's things, and those who try to get at them."""
+
+    people: dict[str, Person | None]
+    samples: dict[str, object]
+
+
+@pytest.fixture
+def world(mia: Person, tom: Person, root: Person, monkeypatch: pytest.MonkeyPatch) -> World:
+    """mia owns one of everything; no cluster answers, so what may be asked of one is answered 503 or says so."""
+    monkeypatch.setattr("tandem.jobs.actions.wait_for_first_answer", lambda job, seconds: job)
+    now = timezone.now()
+    Cluster.objects.create(name="cluster1", zone="zone1", state="DOWN", state_since=now)
+    spooler = Spooler.objects.create(owner=mia, name=SECRET)
+    job = Job.objects.create(
+        owner=mia,
+        spooler=spooler,
+        name=SECRET,
+        project=SECRET,
+        application="job-submission",
+        array="0-3",
+        submission={"executable": f"/efs/{SECRET}", "array": "0-3"},
+        payload=f"#!/bin/sh\n/efs/{SECRET}\n",
+        state_since=now,
+        next_try_at=now,
+    )
+    token, _ = create_token(mia, SECRET)
+    return World(
+        people={"nobody": None, "other": tom, "owner": mia, "administrator": root},
+        # What stands for `<uuid:job_id>` and the like.
+        samples={
+            "job_id": job.pk,
+            "token_id": token.pk,
+            "/account/tokens/<int:pk>/revoke:pk": token.pk,
+            "username": mia.username,
+            "slug": "job-submission",
+            "/api/v1/clusters/<name>:name": "cluster1",
+            "/streams/jobs/<uuid:job_id>/files/<any_name:name>:name": "output.txt",
+            "path": "output.txt",
+        },
+    )
+
+
+def is_open(route: str) -> bool:
+    """Whether nobody in particular gets an answer there: then a wrong method is no reason to sign in first."""
+    return any(row.answers[0] not in ("sign-in", "401") for (text, _), row in EXPECTED.items() if text == route)
+
+
+def expected(route: str, method: str, role: str) -> str:
+    """What the table says; for a method that is not in it, that there is no such method."""
+    if row := EXPECTED.get((route, method)):
+        return row.answers[ROLES.index(role)]
+    is_page = not route.startswith(("/api/", "/streams/"))
+    return "sign-in" if role == "nobody" and is_page and not is_open(route) else "405"
+
+
+def word_for(response: Any) -> str:
+    """An answer as the table writes it."""
+    if response.status_code == 302 and response["Location"].partition("?")[0] == "/sign-in":
+        return "sign-in"
+    return str(response.status_code)
+
+
+def state() -> dict[str, Any]:
+    """All that the database holds, except when somebody was here last, by kind."""
+    beside = {"accounts.SignIn", "accounts.SignInFailure"}
+    models = [model for model in apps.get_models() if model._meta.label not in beside]
+    return {
+        model._meta.label: [
+            {name: value for name, value in row.items() if name not in ("last_used_at", "last_login")}
+            for row in model._default_manager.order_by("pk").values()
+        ]
+        for model in models
+        if model.__module__.startswith("tandem.")
+    }
+
+
+def changed(before: dict[str, Any]) -> list[str]:
+    """What is not as it was."""
+    now = state()
+    return [label for label in now if now[label] != before[label]]
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens inside did not happen."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def send(client: Client, route: Route, method: str, world: World, **headers: str) -> Any:
+    """One request, with the table's body: a form to a page, JSON to the API."""
+    address = route.filled(world.samples)
+    row = EXPECTED.get((route.text, method))
+    body = row.body if row else {}
+    if address.startswith("/api/") and method != "GET":
+        data = json.dumps(body).encode()
+        return client.generic(method, address, data, "application/json", secure=True, headers=headers)
+    return getattr(client, method.lower())(address, body, secure=True, headers=headers)
+
+
+def browser_of(person: Person | None, *, csrf: bool = False) -> Client:
+    """A browser in which somebody is signed in, or nobody; with `csrf`, what lacks the token is refused."""
+    client = Client(raise_request_exception=False, enforce_csrf_checks=csrf)
+    if person:
+        client.force_login(person)
+    return client
+
+
+def names(urlconf: str) -> list[Any]:
+    """The routes of a map as parameters of a test."""
+    return [pytest.param(route, id=route.text) for route in routes_of(urlconf)]
+
+
+def test_the_table_has_every_route_and_no_other(world: World) -> None:
+    listed = {route for route, _ in EXPECTED}
+    missing = sorted(set(ROUTES) - listed)
+    assert not missing, (
+        f"No test says who may use these routes. Add a line to {TABLE.name} for each method that each of them takes:\n"
+        + "\n".join(f"{route:<58} METHOD  {'  '.join(ROLES)}" for route in missing)
+    )
+    gone = sorted(listed - set(ROUTES))
+    assert not gone, f"These routes are gone. Take their lines out of {TABLE.name}:\n" + "\n".join(gone)
+    samples = {route.text: lacking for route in ROUTES.values() if (lacking := route.missing_samples(world.samples))}
+    assert not samples, f"Say in the samples of `world` ({Path(__file__).name}) what stands for: {samples}"
+
+
+@pytest.mark.parametrize("route", names(PAGES))
+def test_a_page_or_the_api_answers_everybody_as_the_table_says(route: Route, world: World) -> None:
+    is_api = route.text.startswith("/api/")
+    before = state()
+    wrong = []
+    for method in METHODS:
+        for role in ROLES:
+            person, wanted = world.people[role], expected(route.text, method, role)
+            with undone():
+                response = send(browser_of(person), route, method, world)
+                if (got := word_for(response)) != wanted:
+                    wrong.append(f"{method} by {role}: {got} instead of {wanted}")
+                if method == "GET" or got in {"sign-in", "401", "403", "404", "405"}:
+                    assert not changed(before), f"{method} by {role} ({got}) changed something"
+                if role in ("nobody", "other"):
+                    assert SECRET.encode() not in response.content, f"{method} shows {role} what is not theirs"
+            if is_api and person and (method, route.text) not in NOT_BY_TOKEN:
+                with undone():
+                    bearer = f"Bearer {create_token(person, 'test')[1]}"
+                    got = word_for(send(browser_of(None), route, method, world, Authorization=bearer))
+                if got != wanted:
+                    wrong.append(f"{method} by {role} with a token: {got} instead of {wanted}")
+    assert not wrong, f"{route.text} does not answer as {TABLE.name} says:\n" + "\n".join(wrong)
+
+
+CHANGING = sorted(key for key in EXPECTED if key[1] != "GET" and key[0] in ROUTES and ROUTES[key[0]].urlconf == PAGES)
+
+
+@pytest.mark.parametrize(("route", "method"), [pytest.param(*key, id=" ".join(key)) for key in CHANGING])
+def test_what_changes_something_is_refused_to_another_sites_page(route: str, method: str, world: World) -> None:
+    """A session alone is not enough: a page elsewhere could use it, too."""
+    before = state()
+    for role in ROLES[1:]:
+        response = send(browser_of(world.people[role], csrf=True), ROUTES[route], method, world)
+        assert response.status_code == 403, f"{method} {route} by {role} without CSRF token: {response.status_code}"
+        assert not changed(before)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", names(STREAMS))
+def test_a_stream_answers_everybody_as_the_table_says(
+    route: Route, world: World, as_by_uvicorn: Callable[..., Any]
+) -> None:
+    wrong = []
+    for method in METHODS:
+        for role in ROLES:
+            wanted = expected(route.text, method, role)
+            got = as_by_uvicorn(world.people[role], route, method, world)
+            if got != wanted:
+                wrong.append(f"{method} by {role}: {got} instead of {wanted}")
+            # Of a session alone another site's page could make use.
+            told = wanted if wanted == "405" or is_open(route.text) else "403"
+            got = as_by_uvicorn(world.people[role], route, method, world, **{"Sec-Fetch-Site": "cross-site"})
+            if got != told:
+                wrong.append(f"{method} by {role} from another site's page: {got} instead of {told}")
+    assert not wrong, f"{route.text} does not answer as {TABLE.name} says:\n" + "\n".join(wrong)
+
+
+@pytest.fixture
+def as_by_uvicorn(settings: Any) -> Callable[..., str]:
+    """One request to the process that serves streams; the stream itself is not read."""
+    settings.ROOT_URLCONF = stream_settings.ROOT_URLCONF
+    settings.MIDDLEWARE = stream_settings.MIDDLEWARE
+
+    def ask(person: Person | None, route: Route, method: str, world: World, **headers: str) -> str:
+        browser = AsyncClient(raise_request_exception=False)
+        browser.cookies = browser_of(person).cookies
+        row = EXPECTED.get((route.text, method))
+        address = route.filled(world.samples)
+
+        async def once() -> str:
+            body = row.body if row else {}
+            answer = await getattr(browser, method.lower())(address, body, headers=headers)
+            answer.close()
+            return word_for(answer)
+
+        return asyncio.run(once())
+
+    return ask
