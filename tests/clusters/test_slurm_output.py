@@ -188,3 +188,19 @@ def test_the_watch_script_prints_the_fields_that_are_read() -> None:
     assert output.SQUEUE_FIELDS.format(nonce="$nonce") in script
     assert output.SACCT_FIELDS in script
     assert frames.READY == b"\ntandem door 42\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "shortage"),
+    [
+        ("DOWN+CLOUD", "InsufficientInstanceCapacity"),
+        ("DOWN*+CLOUD+POWERED_DOWN", "InsufficientInstanceCapacity"),
+        ("IDLE+CLOUD+POWERING_DOWN", "InsufficientInstanceCapacity"),
+        ("IDLE+CLOUD+POWERED_DOWN", ""),
+        ("ALLOCATED+CLOUD+POWERING_UP", ""),
+    ],
+)
+def test_a_node_that_can_be_asked_for_again_is_not_short_though_its_reason_stays(state: str, shortage: str) -> None:
+    reason = "(Code:InsufficientInstanceCapacity)Failure when resuming nodes [root@2026-01-01T10:00:00]"
+    (node,) = output.read_nodes(f"NodeName=compute-dy-1 State={state} Partitions=compute Reason={reason}\n")
+    assert node.shortage == shortage

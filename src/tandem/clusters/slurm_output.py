@@ -32,6 +32,8 @@ SUSPENDED = {"SUSPENDED", "STOPPED"}
 
 RESUME_TIMEOUT = "ResumeTimeout reached"
 _ERROR_CODE = re.compile(r"\(Code: ?([A-Za-z0-9_.-]{1,80})\)")
+# Of a node's state: it failed, or it is being given back (scontrol(1), "State").
+_OUT = {"DOWN", "POWER_DOWN", "POWERING_DOWN"}
 _WISHES = {"BeginTime", "Dependency", "DependencyNeverSatisfied", "Reservation"}
 
 
@@ -145,10 +147,18 @@ def read_nodes(text: str) -> list[Node]:
                 memory=_number(values.get("RealMemory")),
                 memory_used=_number(values.get("AllocMem")),
                 load=_float(values.get("CPULoad")),
-                shortage=shortage_in(reason),
+                shortage=shortage_in(reason) if _is_out(values.get("State", "")) else "",
             )
         )
     return nodes
+
+
+def _is_out(state: str) -> bool:
+    """Whether a node cannot be asked for now: down, or on its way off.
+
+    Slurm goes on showing the reason afterwards, until it is asked for the node again.
+    """
+    return not _OUT.isdisjoint(part.rstrip("*~#!%$@^-") for part in state.split("+"))
 
 
 def shortage_in(reason: str) -> str:
