@@ -55,9 +55,11 @@ test: packages $(BUNDLE) ## every test, with all the set-up that they need
 	@$(PY) -m pytest --verbose --numprocesses 2 --dist loadfile; status=$$?; echo $$status > build/tests-ended; exit $$status
 
 SCHEDULES ?= 5000
+PROCESSES ?= $(shell nproc)
 model: $(VENV)/.ready ## make SCHEDULES (5000) of everything that may go wrong, over the real loops, and take safeguards out
 	@echo "== the promises under $(SCHEDULES) schedules, and without each safeguard"
-	@TANDEM_MODEL_EXAMPLES=$(SCHEDULES) TANDEM_MODEL_MUTANTS=1000 $(PY) -m pytest -s --timeout 86400 tests/jobs/protocol/model
+	@TANDEM_MODEL_EXAMPLES=$(SCHEDULES) TANDEM_MODEL_SHARDS=$(PROCESSES) TANDEM_MODEL_MUTANTS=1000 $(PY) -m pytest -rP \
+	  --timeout 86400 --numprocesses $(PROCESSES) tests/jobs/protocol/model
 
 retest: packages $(BUNDLE) ## the tests that failed last time
 	@echo "== the tests that failed"; $(PY) -m pytest --last-failed --last-failed-no-failures=none

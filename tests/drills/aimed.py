@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import IO
 
 from tandem.drills.faults import FAULTS, Fault, WorkerHang
@@ -24,7 +25,7 @@ from tandem.local.drill_database import SOCKET
 from tandem.local.enter import command_on, find_host
 from tandem.local.layout import Layout
 
-READY_WITHIN = 60.0
+READY_WITHIN = 90.0
 SETTLED_WITHIN = 180.0
 
 Look = Callable[[Trial], bool]
@@ -34,13 +35,15 @@ Look = Callable[[Trial], bool]
 class Aim:
     """Jobs; when they are `ready`, a fault in the first zone, which is held `until` then or for `hold` seconds at most.
 
-    `meanwhile`: jobs that are submitted as the fault begins.
+    `meanwhile`: jobs that are submitted as the fault begins. `together`: none starts for so many seconds, then all do.
+    What is to be cancelled at all is, when the fault is over.
     """
 
     fault: type[Fault]
     jobs: tuple[Wanted, ...] = ()
     meanwhile: tuple[Wanted, ...] = ()
     ready: Look = lambda _trial: True
+    together: int = 0
     hold: float = 0.0
     until: Look = lambda _trial: False
 
@@ -49,7 +52,9 @@ def run_aimed(aim: Aim, environment: Environment, say: Say) -> Outcome:
     """Submit, wait until the moment has come, strike, wait for all jobs, judge."""
     fault = aim.fault(environment, Layout(environment).zones[0])
     with Portal(environment) as portal, watching(portal, say) as watch:
-        trial = Trial(environment, portal, [*aim.jobs, *aim.meanwhile], say)
+        begin = f"{datetime.now() + timedelta(seconds=aim.together):%H:%M:%S}" if aim.together else ""
+        jobs = [replace(one, begin=begin) for one in (*aim.jobs, *aim.meanwhile)]
+        trial = Trial(environment, portal, jobs, say)
         watch.look = trial.look
         trial.load.burst(len(aim.jobs))
         end = time.monotonic() + READY_WITHIN
@@ -61,6 +66,7 @@ def run_aimed(aim: Aim, environment: Environment, say: Say) -> Outcome:
             fault, aim.hold, watch, say, stopping=lambda: False, until=lambda: not burst.is_alive() and aim.until(trial)
         )
         burst.join()
+        trial.load.cancel_all()
         trial.wait(SETTLED_WITHIN)
         return trial.judge([struck])
 
@@ -106,14 +112,15 @@ class Oversleep(WorkerHang):
         self.stopped = self.drill.service(*self.service())
         with _asking(self.environment) as ask:
             end = time.monotonic() + READY_WITHIN
-            while time.monotonic() < end and _count(ask, "RUNNING") == 0:
-                pass
-            os.kill(self.stopped, signal.SIGSTOP)
-            while _is_in_a_transaction(ask):
-                os.kill(self.stopped, signal.SIGCONT)
-                time.sleep(0.001)
-                os.kill(self.stopped, signal.SIGSTOP)
-            self._left = _count(ask, "PENDING")
+            while not self._left and time.monotonic() < end:
+                if _count(ask, WRITTEN) and _count(ask, JUDGED):
+                    os.kill(self.stopped, signal.SIGSTOP)
+                    while _is_in_a_transaction(ask):
+                        os.kill(self.stopped, signal.SIGCONT)
+                        time.sleep(0.001)
+                        os.kill(self.stopped, signal.SIGSTOP)
+                    self._left = _count(ask, JUDGED)
+                    os.kill(self.stopped, signal.SIGSTOP if self._left else signal.SIGCONT)
 
     def took_effect(self) -> bool:
         return self._left > 0 and super().took_effect()
@@ -145,9 +152,16 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
     return stream
 
 
-def _count(ask: Ask, state: str) -> int:
-    rows = ask("SELECT state, count(*) FROM tandem.jobs_job GROUP BY state")
-    return int(dict(row.split("\t") for row in rows).get(state, 0))
+# Jobs that are shown to run; and those of which the worker has seen it in the same pass and not written it down yet.
+WRITTEN = "SELECT count(*) FROM tandem.jobs_job WHERE state = 'RUNNING'"
+JUDGED = (
+    "SELECT count(*) FROM tandem.jobs_job job JOIN tandem.jobs_placement placement ON placement.job_id = job.id"
+    " WHERE job.state = 'PENDING' AND placement.phase = 'running'"
+)
+
+
+def _count(ask: Ask, statement: str) -> int:
+    return int(ask(statement)[0])
 
 
 def _is_in_a_transaction(ask: Ask) -> bool:
@@ -179,17 +193,18 @@ AIMS = {
     # These run on, unseen and without storage, until they are started again elsewhere.
     "self-fence": Aim(
         FAULTS["zone-cut"],
-        tuple(Wanted("restartable", restartable=True, seconds=65.0) for _ in range(6)),
+        tuple(Wanted("restartable", restartable=True, seconds=400.0, cancel_after=0.0) for _ in range(6)),
         ready=all_run,
-        hold=90.0,
+        hold=200.0,
         until=some_started_again,
     ),
     # While a worker stands still that found them running, they end, and the other one says so.
     "compare-and-swap": Aim(
         Oversleep,
-        tuple(Wanted("single", "cluster1", delay=12, seconds=3.0) for _ in range(16)),
+        tuple(Wanted("single", "cluster1", seconds=3.0) for _ in range(16)),
+        together=20,
         ready=all_wait,
-        hold=40.0,
+        hold=60.0,
         until=all_over,
     ),
 }

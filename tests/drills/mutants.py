@@ -6,6 +6,7 @@ one that always fails neither.
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from rich.table import Table
 from tests.drills.aimed import AIMS, run_aimed
 from tests.mutants import MUTANTS, make_mutant
 
+from tandem.drills.__main__ import interrupt
 from tandem.drills.environment import bring_up, own_file
 from tandem.drills.promises import PROMISES
 from tandem.drills.report import summary
@@ -36,6 +38,7 @@ def is_calm(outcome: Outcome) -> bool:
 
 def main(names: Sequence[str], environment_name: str) -> int:
     """Run those; the exit status says whether each was noticed, and nothing else."""
+    signal.signal(signal.SIGTERM, interrupt)
     console = Console(highlight=False)
     table = Table("taken out", "must show", *PROMISES, "", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     began, failed = time.monotonic(), 0

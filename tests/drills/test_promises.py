@@ -215,6 +215,8 @@ def test_a_cancelled_one_whose_end_was_written_down_is_complete() -> None:
     assert promises(judged([run(result_at=110.2)], "CANCELLED", cancelled=True).broken) == [WRONG]
     assert not judged([run(result_at=110.2)], "COMPLETED", cancelled=True).broken
     assert not judged([run()], "CANCELLED", cancelled=True).broken, "it was killed before it could write it"
+    killed = run(code=None, result_at=110.2)
+    assert not judged([killed], "CANCELLED", cancelled=True).broken, "what its wrapper wrote is that it was killed"
 
 
 def test_one_that_nobody_cancelled_is_not_cancelled() -> None:

@@ -33,7 +33,7 @@ def main() -> int:
     wanted = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -69,7 +69,8 @@ def what_is_short(outcome: Outcome, plan: Plan) -> str:
     return ", ".join(filter(None, said))
 
 
-def _interrupt(*_: int | FrameType | None) -> None:
+def interrupt(*_: int | FrameType | None) -> None:
+    """Ends as Ctrl-C does: what was broken is mended, what was started is taken down."""
     raise KeyboardInterrupt
 
 

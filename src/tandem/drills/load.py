@@ -18,7 +18,8 @@ from tandem.environment import Cluster, Environment
 class Wanted:
     """A job before it is submitted.
 
-    `delay`: it is not to start for so many seconds; `cancel_after`: so many seconds after it was taken.
+    `delay`: it is not to start for so many seconds; `begin`: nor before this time of day. `cancel_after`: so many
+    seconds after it was taken.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Wanted:
     tasks: tuple[int, ...] = (0,)
     restartable: bool = False
     delay: int = 0
+    begin: str = ""
     seconds: float = 1.0
     code: int = 0
     cancel_after: float | None = None
@@ -113,6 +115,11 @@ class Load:
                 heapq.heappush(self._cancels, (time.monotonic() + wanted.cancel_after, job))
         return job
 
+    def cancel_all(self) -> None:
+        """Cancel, now, what is to be cancelled at some time."""
+        for job in [one.id for one in self.submitted.values() if one.cancelled]:
+            self.portal.cancel(job)
+
     def _cancel_due(self, now: float) -> None:
         while self._cancels and self._cancels[0][0] <= now:
             with self._lock:
@@ -130,8 +137,8 @@ class Load:
         }
         if wanted.array:
             body["array"] = wanted.array
-        if wanted.delay:
-            body["additional_options"] = f"--begin=now+{wanted.delay}"
+        if wanted.delay or wanted.begin:
+            body["additional_options"] = f"--begin={wanted.begin or f'now+{wanted.delay}'}"
         return body
 
 

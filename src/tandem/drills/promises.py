@@ -166,7 +166,8 @@ class Court:
     def _after_thaw(self, run: Run, beside: Sequence[float], at: float) -> float | None:
         """How long it lived after the thaw, if its zone was frozen `at` that time and all `beside` is later."""
         for outage in self._of(run, "frozen"):
-            if outage.began - GRACE <= at <= outage.ended and min(beside) >= outage.ended - GRACE:
+            meanwhile = outage.began - GRACE <= at <= outage.ended + WATCHDOG_PERIOD
+            if meanwhile and min(beside) >= outage.ended - GRACE:
                 return max(max(beside) - outage.ended, 0.0)
         return None
 
@@ -199,8 +200,8 @@ class Court:
                 true.add("COMPLETED" if run.code == 0 else "FAILED")
                 if run.result_at is None and any(self._strikes(one, run) for one in self._of(run, "lost", "forgot")):
                     true.add("FAILED")
-        unheard = all(run.result_at is None for run in runs)
-        if job.cancelled and unheard:
+        # Killed before its end, or before that was written down.
+        if job.cancelled and not any(run.ended and run.result_at for run in runs):
             true.add("CANCELLED")
         if not true or runs[-1].code is None:
             true |= {"FAILED"} if not job.restartable and self._was_ended(runs[-1]) else set()
@@ -209,7 +210,7 @@ class Court:
     def _was_ended(self, run: Run) -> bool:
         """Whether something happened that ends running payloads, just when it was last seen."""
         for one in self._of(run, "lost", "forgot"):
-            if one.kind == "lost" and -GRACE <= one.began - run.last <= LAST_SEEN:
+            if one.kind == "lost" and abs(one.began - run.last) <= LAST_SEEN:
                 return True
             recently = one.began - FORGETS <= run.first <= one.ended + GRACE
             if one.kind == "forgot" and recently and -LAST_SEEN <= run.last - one.began <= UNTIL_ENDED:
@@ -225,7 +226,7 @@ class Court:
     def _strikes(self, outage: Outage, run: Run) -> bool:
         """Whether a run's end fell into it, or came so shortly before that its result may not have been written."""
         lasts_until = {
-            "lost": outage.began + GRACE,
+            "lost": outage.began + LAST_SEEN,
             "forgot": outage.began + UNTIL_ENDED,
         }.get(outage.kind, outage.ended + GRACE)
         return outage.began - UNHEARD <= (run.ended or run.last) <= lasts_until

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.jobs.protocol.model.machine import Model
-from tests.jobs.protocol.model.world import in_its_own_time
+from tests.jobs.protocol.model.world import World, in_its_own_time
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +36,7 @@ def test_every_schedule_keeps_the_promises(monkeypatch: pytest.MonkeyPatch, shar
     machine = seed(int(SEED))(Model) if SEED else Model
     Model.schedules, began = 0, time.process_time()
     with in_its_own_time(monkeypatch):
+        World()  # its rows stay: each schedule begins with them
         try:
             run_state_machine_as_test(machine, settings=wanted)
         finally:

@@ -87,11 +87,12 @@ class World:
         self.ledger = Ledger(self)
         self.clusters = {name: FakeCluster(name, self) for name in NAMES}
         self.depth = len(connection.savepoint_ids)
-        self.owner = Person.objects.create(username="ada", uid=2001)
-        watch.sync_clusters(ENVIRONMENT)
+        self.owner, is_first = Person.objects.get_or_create(username="ada", uid=2001)
         self.workers = [Worker(self), Worker(self)]
-        for name in NAMES:
-            self.poll(0, name)
+        if is_first:
+            watch.sync_clusters(ENVIRONMENT)
+            for name in NAMES:
+                self.poll(0, name)
 
     def now(self) -> datetime:
         """By the database's clock."""
