@@ -1,5 +1,6 @@
 """Which portal node the load balancer sends people to, asked of the real one with made-up nodes."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -8,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 
 import pytest
+
+from tandem.local.balancer_files import balancer_files
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the load balancer is not installed")
 
@@ -41,8 +44,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/slow":
             node.under_way.set()
             node.go_on.wait(60)
+        if self.path.endswith("/silent"):
+            node.go_on.wait(60)
+        if self.path.endswith("/broken"):
+            self.close_connection = True
+            return
         self.send_response(404 if check and not node.ready else 200)
         self.send_header("Content-Length", str(len(body)))
+        if self.path == "/with-a-policy":
+            self.send_header("Content-Security-Policy", "sandbox")
         self.end_headers()
         self.wfile.write(body)
 
@@ -78,12 +88,17 @@ class Balancer:
 def balancer(tmp_path: Path) -> Iterator[Balancer]:
     """The template, with its listener on a local socket and without what needs an environment."""
     balancer = Balancer(tmp_path / "socket")
-    lines = [f"    server {node.name} 127.0.0.1:{node.server_address[1]}" for node in balancer.nodes]
-    text = resources.files("tandem.local").joinpath("templates/haproxy.cfg").read_text()
+    nodes = {node.name: f"127.0.0.1:{node.server_address[1]}" for node in balancer.nodes}
+    files = balancer_files(nodes, nodes, str(tmp_path))
+    text = files.pop("haproxy.cfg")
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
     text = text[text.index("defaults") :].replace("bind fd@3 ssl crt /etc/tandem/portal.pem alpn h2,http/1.1", "BIND")
     text = text.replace("BIND", f"bind unix@{balancer.address}").replace("    log global\n", "")
-    text = text.replace("/etc/tandem/too-large.html", "/dev/null").replace("{{style}}", "")
-    text = text.replace("{{web}}", "\n".join(lines)).replace("{{streams}}", "\n".join(lines))
+    # Nobody waits for a minute here.
+    soon = "    http-request set-timeout server 1s if { path_end /silent }\n"
+    text = text.replace("    balance leastconn\n", f"    balance leastconn\n{soon}")
     config = tmp_path / "haproxy.cfg"
     config.write_text(text)
     process = subprocess.Popen([str(shutil.which("haproxy")), "-db", "-f", str(config)])
@@ -100,7 +115,7 @@ def balancer(tmp_path: Path) -> Iterator[Balancer]:
             node.server_close()
 
 
-@pytest.mark.parametrize("path", ["/", "/streams/events"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/streams/events"])
 def test_a_node_that_is_not_ready_is_left_out_and_taken_back(balancer: Balancer, path: str) -> None:
     one, two = balancer.nodes
     one.ready = False
@@ -109,7 +124,7 @@ def test_a_node_that_is_not_ready_is_left_out_and_taken_back(balancer: Balancer,
     balancer.until(lambda: balancer.get(path)[1] == "one")
 
 
-@pytest.mark.parametrize("path", ["/", "/streams/events"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/streams/events"])
 def test_where_no_node_is_ready_they_are_asked_all_the_same_and_say_why(balancer: Balancer, path: str) -> None:
     """As without the database: the page that says so is the portal's own."""
     for node in balancer.nodes:
@@ -134,11 +149,57 @@ def test_what_is_under_way_on_a_node_that_is_no_longer_ready_is_still_answered(b
     assert (" 200 " in head, body) == (True, "one")
 
 
+def is_of_the_balancer(head: str, status: int) -> bool:
+    """Whether it may do nothing in a browser, whatever is in it."""
+    head = head.lower()
+    wanted = (
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'",
+    )
+    return head.startswith(f"http/1.1 {status} ") and all(f"\n{line}" in head for line in wanted)
+
+
+def check_failure(balancer: Balancer, path: str, status: int) -> str:
+    """Ask below the API and elsewhere; the page that came."""
+    head, body = balancer.get(f"/api{path}")
+    assert is_of_the_balancer(head, status)
+    assert "content-type: application/problem+json" in head.lower()
+    problem = json.loads(body)
+    assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", HTTPStatus(status).phrase, status)
+    assert problem["detail"]
+    head, page = balancer.get(path)
+    assert is_of_the_balancer(head, status)
+    assert "content-type: text/html" in head.lower()
+    for words in ("What happened", "What was kept", "What to do"):
+        assert f"<dt>{words}</dt>" in page
+    return page
+
+
 def test_without_any_node_the_answer_has_words_and_says_when_to_come_again(balancer: Balancer) -> None:
     for node in balancer.nodes:
         node.shutdown()
         node.server_close()
     balancer.until(lambda: " 503 " in balancer.get()[0])
-    head, body = balancer.get()
-    assert "retry-after: 5" in head.lower()
-    assert "safe" in body
+    assert "safe" in check_failure(balancer, "/v1/jobs", 503)
+    for path in ("/", "/api/v1/jobs"):
+        assert "retry-after: 5" in balancer.get(path)[0].lower()
+
+
+def test_a_node_that_breaks_off_is_told_in_words(balancer: Balancer) -> None:
+    assert "look at your jobs" in check_failure(balancer, "/broken", 502)
+
+
+def test_a_node_that_says_nothing_is_told_in_words(balancer: Balancer) -> None:
+    try:
+        assert "look at your jobs" in check_failure(balancer, "/silent", 504)
+    finally:
+        for node in balancer.nodes:
+            node.go_on.set()
+
+
+def test_a_policy_that_an_answer_brings_is_left_to_it(balancer: Balancer) -> None:
+    balancer.until(lambda: " 200 " in balancer.get("/with-a-policy")[0])
+    head = balancer.get("/with-a-policy")[0].lower()
+    assert "content-security-policy: sandbox" in head
+    assert "default-src" not in head

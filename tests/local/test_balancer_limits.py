@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from tandem.jobs.submission import LARGEST_UPLOAD
-from tandem.local.render import style_source
-from tandem.local.templating import template
+from tandem.local.balancer_files import balancer_files
 
 MIB = 1024 * 1024
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the load balancer is not installed")
@@ -25,13 +24,15 @@ pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="the loa
 def balancer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The template's frontend behind a local socket, with backends that answer."""
     address = tmp_path_factory.mktemp("balancer") / "socket"
-    page = template("too-large.html")
-    text = template("haproxy.cfg", style=style_source(page))
+    files = balancer_files({}, {}, str(address.parent))
+    text = files.pop("haproxy.cfg")
+    for name, content in files.items():
+        file = address.parent / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content)
     frontend = text[text.index("frontend portal") : text.index("\nbackend web")]
     frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}", frontend)
-    frontend = frontend.replace("/etc/tandem/too-large.html", str(address.with_name("too-large.html")))
-    address.with_name("too-large.html").write_text(page)
-    names = [f"{name}{ready}" for name in ("web", "streams") for ready in ("", "-not-ready")]
+    names = [f"{name}{ready}" for name in ("web", "api", "streams") for ready in ("", "-not-ready")]
     backends = "".join(f"backend {name}\n    http-request return status 200\n" for name in names)
     config = address.with_name("haproxy.cfg")
     times = "".join(f"    timeout {name} 10s\n" for name in ("connect", "client", "server"))
@@ -75,6 +76,7 @@ def test_a_browser_gets_a_page_that_may_use_its_own_style_and_nothing_else(balan
     style = base64.b64encode(hashlib.sha256(page[page.index("<style>") + 7 : page.index("</style>")].encode()).digest())
     assert f"style-src 'sha256-{style.decode()}'" in head
     assert "default-src 'none'" in head
+    assert "x-content-type-options: nosniff" in head.lower()
     assert "unsafe" not in head
     assert "<script" not in page
     assert " style=" not in page
@@ -89,6 +91,8 @@ def test_a_program_gets_a_problem_document(balancer: Path, header: str) -> None:
     assert (problem["type"], problem["status"]) == ("about:blank", 413)
     assert problem["title"]
     assert problem["detail"]
+    assert "default-src 'none'" in head
+    assert "x-content-type-options: nosniff" in head.lower()
 
 
 def test_the_largest_upload_and_the_form_around_it_get_through(balancer: Path) -> None:
@@ -98,9 +102,13 @@ def test_the_largest_upload_and_the_form_around_it_get_through(balancer: Path) -
 
 
 def test_a_body_that_does_not_say_how_long_it_is_is_refused(balancer: Path) -> None:
-    assert answer(balancer, "/sign-in", "Transfer-Encoding: chunked").startswith("HTTP/1.1 413 ")
+    refused = answer(balancer, "/sign-in", "Transfer-Encoding: chunked")
+    assert refused.startswith("HTTP/1.1 413 ")
+    assert "<dt>What to do</dt>" in refused
 
 
 def test_streams_take_no_body(balancer: Path) -> None:
-    assert answer(balancer, "/streams/events", "Content-Length: 1").startswith("HTTP/1.1 413 ")
+    refused = answer(balancer, "/streams/events", "Content-Length: 1")
+    assert refused.startswith("HTTP/1.1 413 ")
+    assert "<dt>What to do</dt>" in refused
     assert answer(balancer, "/streams/events").startswith("HTTP/1.1 200 ")

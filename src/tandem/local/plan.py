@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tandem.local.balancer_files import PAGES
 from tandem.local.layout import Layout, ZoneLayout
 from tandem.local.processes import inits
 from tandem.local.release import current_release
@@ -59,6 +60,7 @@ class Plan:
     zones: dict[str, ZoneChanges] = field(default_factory=dict)
     new_release: bool = False
     people: bool = False
+    taken_out: list[str] = field(default_factory=list)
 
     @property
     def from_nothing(self) -> bool:
@@ -71,8 +73,11 @@ class Plan:
         return self == Plan(zones=self.zones) and not any(self.zones.values())
 
     def notices(self) -> list[str]:
-        """What a person should know before it is done: each restart, and whom it interrupts."""
-        lines = []
+        """What a person should know before it is done: who is let in no more, each restart and whom it interrupts."""
+        lines = [
+            f"{name} is no longer in the file: the account is disabled; jobs go on, files stay"
+            for name in self.taken_out
+        ]
         if self.restart_core:
             lines.append("the core restarts: the portal and Slurm's accounting pause for some seconds")
         lines += [f"the {name} of the core restarts: open pages reconnect" for name in self.core.restart]
@@ -95,7 +100,11 @@ def make_plan(layout: Layout, state: State, trees: dict[str, Tree], release: str
     """Compare the environment with what runs."""
     running = {init.place for init in inits(state.name)}
     wanted = {zone.name for zone in layout.zones}
-    plan = Plan(new_release=current_release(state) != release, people=people_changed(layout, state))
+    plan = Plan(
+        new_release=current_release(state) != release,
+        people=people_changed(layout, state),
+        taken_out=_taken_out(layout, state),
+    )
     plan.start_core = "core" not in running
     plan.stop_zones = sorted(running - wanted - {"core"})
     if not plan.start_core:
@@ -118,7 +127,7 @@ def make_plan(layout: Layout, state: State, trees: dict[str, Tree], release: str
 
 def _core_changes(changed: set[str]) -> CoreChanges:
     restart = ["database"] if "my.cnf" in changed else []
-    if {"haproxy.cfg", "too-large.html", "listen", "portal.pem"} & changed:
+    if {"haproxy.cfg", "listen", "portal.pem"} & changed or any(name.startswith(f"{PAGES}/") for name in changed):
         restart.append("balancer")
     return CoreChanges(
         files=bool(changed),
@@ -184,6 +193,13 @@ def people_changed(layout: Layout, state: State) -> bool:
     """Whether the file's people are others than those that the portal was last told of."""
     kept = _people_file(state)
     return not kept.exists() or kept.read_text() != people_of(layout)
+
+
+def _taken_out(layout: Layout, state: State) -> list[str]:
+    kept = _people_file(state)
+    told = json.loads(kept.read_text()) if kept.exists() else []
+    named = {person["name"] for person in json.loads(people_of(layout))}
+    return sorted(person["name"] for person in told if person["name"] not in named)
 
 
 def _people_file(state: State) -> Path:

@@ -1,14 +1,13 @@
 """The files of the zones and the core: kept in the state directory, seen inside as `/etc/tandem`, read-only."""
 
 import json
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
 from tandem.environment import Environment
+from tandem.local.balancer_files import balancer_files
 from tandem.local.firewall import core_firewall, node_firewall, portal_firewall, zone_firewall
 from tandem.local.layout import (
     CORE_ADDRESS,
@@ -148,12 +147,6 @@ def first_people(environment: Environment) -> str:
     return json.dumps({"version": 1, "people": people}, indent=1) + "\n"
 
 
-def style_source(page: str) -> str:
-    """What allows a page's own style, and no other, in its content security policy."""
-    style = page.partition("<style>")[2].partition("</style>")[0]
-    return f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"
-
-
 def core_tree(layout: Layout, state: State, secrets: Secrets, portal_certificate: Path) -> Tree:
     """All files of the core."""
     out = Tree(state.core / "etc")
@@ -162,11 +155,10 @@ def core_tree(layout: Layout, state: State, secrets: Secrets, portal_certificate
     out.file("my.cnf", template("my.cnf", address=CORE_ADDRESS, port=DATABASE_PORT))
     statements = "".join(template("database.sql", name=name, password=password) for name, password in accounts)
     out.file("database.sql", statements, 0o600, "mysql")
-    web = "\n".join(f"    server {zone.portal} {zone.portal_address}:{WEB_PORT}" for zone in layout.zones)
-    streams = "\n".join(f"    server {zone.portal} {zone.portal_address}:{STREAMS_PORT}" for zone in layout.zones)
-    page = template("too-large.html")
-    out.file("too-large.html", page)
-    out.file("haproxy.cfg", template("haproxy.cfg", web=web, streams=streams, style=style_source(page)))
+    web = {zone.portal: f"{zone.portal_address}:{WEB_PORT}" for zone in layout.zones}
+    streams = {zone.portal: f"{zone.portal_address}:{STREAMS_PORT}" for zone in layout.zones}
+    for name, content in balancer_files(web, streams, "/etc/tandem").items():
+        out.file(name, content)
     out.file("portal.pem", portal_certificate.read_bytes(), 0o600)
     out.file("listen", f"127.0.0.1 {layout.environment.portal.port}\n")
     out.file("hosts", hosts_file(layout))
