@@ -14,7 +14,7 @@ from tests.clusters.hosts import Host, certificates_by, door_to, free_port, wait
 from tandem.clusters import frames
 from tandem.clusters.connections import Sign
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, HostKeyMismatch
-from tandem.clusters.signer import NotSigned, SignerUnavailable
+from tandem.clusters.signer import NotSigned, SignerBusy, SignerUnavailable
 from tandem.node import ClusterAddress
 
 SOME_KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
@@ -103,6 +103,28 @@ def test_a_connection_that_died_unnoticed_is_replaced_without_anybody_noticing(o
     assert own_door.run("alice", "cluster1", "echo $SSH_CONNECTION", deadline=10).stdout not in (before, b"")
 
 
+def test_an_old_connection_is_given_to_nobody_and_what_is_under_way_on_it_goes_on(
+    own_host: Host, own_door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, raised = run_in_background(
+        own_door, "touch /home/alice/began; until [ -e /home/alice/go ]; do sleep 0.05; done"
+    )
+    wait_until(lambda: own_door.run("alice", "cluster1", "test -e /home/alice/began").status == 0, "it runs")
+
+    def connection() -> bytes:
+        return own_door.run("alice", "cluster1", "echo $PPID").stdout
+
+    old = connection()
+    assert connection() == old
+    monkeypatch.setattr("tandem.clusters.connections.GREATEST_AGE", 0.0)
+    assert connection() != old
+    assert thread.is_alive()
+    own_door.run("alice", "cluster1", "touch /home/alice/go")
+    thread.join(60)
+    assert not raised
+    wait_until(lambda: own_door.run("alice", "cluster1", f"test -e /proc/{int(old)}").status, "the old one is closed")
+
+
 def test_a_restarted_host_is_entered_anew(own_host: Host, own_door: Door) -> None:
     assert own_door.run("alice", "cluster1", "true").status == 0
     own_host.stop()
@@ -129,7 +151,11 @@ def test_a_host_key_that_is_not_the_clusters_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     ("problem", "expected"),
-    [(NotSigned("not enabled"), ClusterRefused), (SignerUnavailable("gone"), ClusterUnreachable)],
+    [
+        (NotSigned("not enabled"), ClusterRefused),
+        (SignerUnavailable("gone"), ClusterUnreachable),
+        (SignerBusy("too many"), ClusterUnreachable),
+    ],
 )
 def test_without_a_certificate_nothing_is_sent(
     silent: socket.socket, problem: Exception, expected: type[Exception]

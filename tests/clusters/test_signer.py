@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tandem.clusters.people import PeopleFile
-from tandem.clusters.signer import NotSigned, Rate, Signer, SignerUnavailable, answers, ask, listen, serve
+from tandem.clusters.signer import NotSigned, Rate, Signer, SignerBusy, SignerUnavailable, answers, ask, listen, serve
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
@@ -103,10 +103,10 @@ def test_it_does_not_sign_without_limit_for_one_person_nor_for_all(signer: Signe
     write_people(people, alice=True, bob=True)
     for _ in range(3):
         signer.sign(request())
-    with pytest.raises(NotSigned, match="too many"):
+    with pytest.raises(SignerBusy, match="too many"):
         signer.sign(request())
     signer.sign(request(user="bob"))
-    with pytest.raises(NotSigned, match="too many"):
+    with pytest.raises(SignerBusy, match="too many"):
         signer.sign(request(user="bob"))
 
 
@@ -156,6 +156,14 @@ def test_its_socket_is_open_to_its_owner_and_group_only(tmp_path: Path) -> None:
     path.touch()
     listen(path, None).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_who_asks_too_fast_is_told_to_ask_again_and_not_that_they_may_not_enter(signer: Signer, tmp_path: Path) -> None:
+    signer.new_rate = lambda: Rate(per_second=0, burst=0)
+    path = tmp_path / "socket"
+    with capture_logs() as logs, pytest.raises(SignerBusy, match="try again"):
+        served(signer, path, [os.getuid()], lambda: ask(path, user="alice", connection="c", public_key=KEY))
+    assert [entry["event"] for entry in logs] == ["refused"]
 
 
 @pytest.mark.parametrize("sent", [b"", b"\n", b"{", b"\xff\n", b"[1]\n", b"x" * 100_000 + b"\n", b"null\n"])

@@ -1,5 +1,8 @@
 """Open connections, one per person and cluster: made with a fresh key pair and certificate, kept for a while, shared.
 
+A connection is given out for at most 15 minutes. What is under way on it then, such as a large download, goes on; it is
+closed when that is over, or at once when the person is disabled.
+
 Lane: what a command is for. Each has channels of its own on every connection, so that pages full of tails and transfers
 never keep a dispatch waiting. Together they stay below the `MaxSessions` of payload/sshd_config.
 """

@@ -5,7 +5,7 @@ for people whom the environment lists as enabled and for the watcher, only for t
 not faster than `RATE`. Every answer is logged. The private half of what it signs never comes near it.
 
     {"user": "alice", "connection": "node-1:worker:7", "public_key": "ssh-ed25519 …", "terminal": false}
-    {"certificate": "ssh-ed25519-cert-v01@openssh.com …"}   or   {"error": "…"}
+    {"certificate": "ssh-ed25519-cert-v01@openssh.com …"}   or   {"error": "…"}   or, too fast,   {"busy": "…"}
 
 Whether it is there at all is asked with PING, which it does not log.
 """
@@ -49,6 +49,10 @@ class NotSigned(Exception):
 
 class SignerUnavailable(Exception):
     """The signer does not answer."""
+
+
+class SignerBusy(SignerUnavailable):
+    """The signer signs no faster. It says nothing about the person: asking again in a moment helps."""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class Signer:
     _rates: dict[str, Rate] = field(default_factory=dict, init=False)
 
     def sign(self, request: object) -> str:
-        """The certificate asked for, in OpenSSH's form. Raises `NotSigned`."""
+        """The certificate asked for, in OpenSSH's form. Raises `NotSigned` or `SignerBusy`."""
         match request:
             case {"user": str(user), "connection": str(connection), "public_key": str(public_key), **rest}:
                 terminal = rest.pop("terminal", False)
@@ -109,7 +113,7 @@ class Signer:
             raise NotSigned("not a name")
         self._check_person(user)
         if not self._rates.setdefault(user, self.new_rate()).take() or not self.overall.take():
-            raise NotSigned("too many certificates are being asked for; try again in a moment")
+            raise SignerBusy("too many certificates are being asked for; try again in a moment")
         try:
             key = asyncssh.import_public_key(public_key)
         except (asyncssh.KeyImportError, ValueError) as problem:
@@ -165,15 +169,17 @@ async def answer_one(
         certificate = signer.sign(request)
     except NotSigned as refusal:
         reply = {"error": str(refusal)}
+    except SignerBusy as busy:
+        reply = {"busy": str(busy)}
     except (ValueError, TimeoutError) as problem:
         reply = {"error": f"not a request: {type(problem).__name__}"}
     else:
         reply = {"certificate": certificate}
     about = {key: str(request.get(key))[:100] for key in ("user", "connection")} if isinstance(request, dict) else {}
-    if "error" in reply:
-        entry.warning("refused", why=reply["error"], **about)
-    else:
+    if "certificate" in reply:
         entry.info("signed", **about)
+    else:
+        entry.warning("refused", why=reply.get("error") or reply["busy"], **about)
     with contextlib.suppress(OSError):
         await _reply(writer, reply)
 
@@ -229,6 +235,8 @@ async def ask(path: Path, *, user: str, connection: str, public_key: str, termin
             return certificate
         case {"error": str(why)}:
             raise NotSigned(why)
+        case {"busy": str(why)}:
+            raise SignerBusy(why)
     raise SignerUnavailable("the signer does not speak our language")
 
 
