@@ -16,11 +16,14 @@ class Files:
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
         self.attempt = 0
+        self.most = 2000
         self.grow = lambda: None
 
-    def list(self, job, person):
+    def list(self, job, person, after, most):
         now = datetime.now(UTC)
-        return [outputs.OutputFile(path, len(content), now) for path, content in sorted(self.content.items())]
+        files = [outputs.OutputFile(path, len(content), now) for path, content in sorted(self.content.items())]
+        end = after + min(most, self.most)
+        return outputs.OutputList(files[after:end], len(files), end if end < len(files) else None)
 
     def read(self, job, person, path, *, offset=0, last=None, most=4):
         self.grow()
@@ -154,6 +157,20 @@ def test_files_are_listed(tandem, files, job):
     assert "1,234" in shown
     assert "[b]" in shown
     assert [file["path"] for file in tandem("job", "output", "--list", "--json", job).json] == ["[b]", "output.txt"]
+
+
+def test_all_files_are_listed_however_many_there_are(tandem, files, job):
+    files.most = 2
+    files.content = {f"{number}.txt": b"" for number in range(5)}
+    listed = tandem("job", "output", "--list", "--json", job).json
+    assert [file["path"] for file in listed] == sorted(files.content)
+
+
+def test_a_name_that_is_not_utf8_can_be_typed_and_copied(tandem, files, job):
+    files.content = {"caf\uefe9": b"strong"}
+    assert tandem("job", "output", job, "caf\udce9").stdout == "strong"
+    assert tandem("job", "output", job, "caf\uefe9").stdout == "strong"
+    assert "caf\ufffd" in tandem("job", "output", "--list", job).stdout
 
 
 def test_json_and_follow_do_not_go_together(tandem, files, job):

@@ -93,7 +93,7 @@ class FakeDoor:
 
     answers: list[Any] = field(default_factory=list)
     pieces: list[Any] = field(default_factory=list)
-    asked: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+    asked: list[tuple[str, str, tuple[str | bytes, ...]]] = field(default_factory=list)
 
     def run(self, user: str, cluster: str, script: str, args: Any = (), **_: Any) -> Answer:
         self.asked.append((user, cluster, tuple(args)))

@@ -25,9 +25,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def served_as_by_uvicorn(settings: Any) -> None:
+def served_as_by_uvicorn(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ROOT_URLCONF = "tandem.jobs.streams"
     settings.MIDDLEWARE = []
+    # Django's own client takes addresses for Latin-1.
+    monkeypatch.setattr(AsyncClient, "_get_path", lambda client, parsed: unquote(parsed.path))
 
 
 @pytest.fixture
@@ -63,7 +65,18 @@ def test_a_file_comes_as_an_attachment_that_no_browser_runs(
     assert response["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in response["Content-Security-Policy"]
     assert "default-src 'none'" in response["Content-Security-Policy"]
-    assert fake_door.asked == [("ada", "cluster2", (job.spooler.path, "results/page.html"))]
+    assert fake_door.asked == [("ada", "cluster2", (job.spooler.path, b"results/page.html"))]
+
+
+@pytest.mark.usefixtures("two_clusters")
+def test_a_name_that_is_not_utf8_is_asked_for_as_it_is(
+    ada: Person, adas: Client, make_job: Callable[..., Job], fake_door: Any
+) -> None:
+    fake_door.pieces = [b"ok 6\nstrong"]
+    response, content = fetch(adas, make_job(ada), "caf\uefe9")
+    assert (response.status_code, content) == (200, b"strong")
+    assert fake_door.asked[0][2][1] == b"caf\xe9"
+    assert response["Content-Disposition"] == 'attachment; filename="caf_"'
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ class TestWhileAClusterAnswers:
         ]
         path = job.spooler.path
         assert [asked[2][:4] for asked in fake_door.asked] == [
-            (path, "output.txt", "last", str(output_stream.PIECE)),
-            (path, "output.txt", "from", "4"),
-            (path, "output.txt", "from", "8"),
+            (path, b"output.txt", "last", str(output_stream.PIECE)),
+            (path, b"output.txt", "from", "4"),
+            (path, b"output.txt", "from", "8"),
         ]
 
     def test_it_is_read_as_the_person_who_looks(

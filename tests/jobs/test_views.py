@@ -16,7 +16,7 @@ from tandem.clusters.models import Cluster
 from tandem.jobs import outputs, views
 from tandem.jobs.job_page import job_page
 from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task, new_placement_id
-from tandem.jobs.outputs import OutputFile
+from tandem.jobs.outputs import OutputFile, OutputList
 
 HX = {"HX-Request": "true"}
 
@@ -348,16 +348,37 @@ class TestFiles:
     ) -> None:
         job, now = make_job(ada), timezone.now()
         found = [OutputFile("output.txt", 2048, now), OutputFile('a b/"é"\n.txt', 1, now)]
-        monkeypatch.setattr(outputs, "list_outputs", lambda job, person: found)
+        monkeypatch.setattr(outputs, "list_outputs", lambda job, person: OutputList(found, 2))
         page = text_of(adas, "job-files", job)
         assert f"/streams/jobs/{job.pk}/files/output.txt" in page
         assert f"/streams/jobs/{job.pk}/files/a%20b/%22%C3%A9%22%0A.txt" in page
         assert "2.0\xa0KB" in page
+        assert "The first" not in page
+
+    def test_there_are_more_than_a_page_shows_and_it_says_how_many(
+        self, ada: Person, adas: Client, make_job: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = make_job(ada)
+        found = OutputList([OutputFile("a", 1, timezone.now())], 12345, 1)
+        monkeypatch.setattr(outputs, "list_outputs", lambda job, person: found)
+        page = text_of(adas, "job-files", job)
+        assert "The first 1 of 12,345 files" in page
+        assert f"tandem job output {job.pk} --list" in page
+
+    def test_a_name_that_is_not_utf8_is_shown_and_has_an_address(
+        self, ada: Person, adas: Client, make_job: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = make_job(ada)
+        found = OutputList([OutputFile("caf\uefe9", 1, timezone.now())], 1)
+        monkeypatch.setattr(outputs, "list_outputs", lambda job, person: found)
+        page = text_of(adas, "job-files", job)
+        assert ">caf\ufffd<" in page
+        assert f"/streams/jobs/{job.pk}/files/caf%EE%BF%A9" in page
 
     def test_what_was_listed_stays_when_it_cannot_be_read(
         self, ada: Person, adas: Client, make_job: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse(job: Job, person: Person) -> list[OutputFile]:
+        def refuse(job: Job, person: Person) -> OutputList:
             raise outputs.OutputUnavailable("cluster1 does not answer.")
 
         monkeypatch.setattr(outputs, "list_outputs", refuse)

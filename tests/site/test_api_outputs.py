@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -59,7 +60,7 @@ def read(api, job, name, wanted=None):
 
 
 def test_there_is_nothing_before_there_is_a_spooler(as_mia, job, is_problem):
-    assert as_mia.get(f"/jobs/{job.pk}/outputs").json() == []
+    assert as_mia.get(f"/jobs/{job.pk}/outputs").json() == {"results": [], "total": 0, "next": None}
     is_problem(read(as_mia, job, "output.txt"), 404)
 
 
@@ -68,9 +69,32 @@ def test_files_are_listed_whatever_they_are_called(as_mia, job, spooler):
     (spooler / "sub").mkdir()
     (spooler / "sub" / "a b\nc").write_text("x")
     (spooler / "link").symlink_to("/etc/passwd")
-    listed = as_mia.get(f"/jobs/{job.pk}/outputs").json()
+    listed = as_mia.get(f"/jobs/{job.pk}/outputs").json()["results"]
     assert [(file["path"], file["size"]) for file in listed] == [("output.txt", 6), ("sub/a b\nc", 1)]
     assert all(file["modified_at"] for file in listed)
+
+
+def test_many_files_come_page_after_page_and_their_number_with_each(as_mia, job, spooler):
+    for number in range(7):
+        (spooler / f"{number}.txt").touch()
+    seen, address = [], f"/jobs/{job.pk}/outputs?page_size=3"
+    while address:
+        page = as_mia.get(address).json()
+        assert page["total"] == 7
+        seen.append([file["path"] for file in page["results"]])
+        address = page["next"] and page["next"].removeprefix("/api/v1")
+    assert seen == [["0.txt", "1.txt", "2.txt"], ["3.txt", "4.txt", "5.txt"], ["6.txt"]]
+
+
+def test_a_file_whose_name_is_not_utf8_can_be_read_by_the_name_that_is_listed(as_mia, job, spooler):
+    names = [b"caf\xe9", b"caf\xc3\xa9", b"\xee\xbf\xa9", b"\xff\xfe/\x80"]
+    for name in names:
+        path = spooler / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name)
+    listed = as_mia.get(f"/jobs/{job.pk}/outputs").json()["results"]
+    assert len({file["path"] for file in listed}) == len(names)
+    assert {read(as_mia, job, quote(file["path"])).content for file in listed} == set(names)
 
 
 def test_a_file_leaves_as_an_attachment_that_no_browser_shows(as_mia, job, spooler):

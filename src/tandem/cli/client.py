@@ -81,11 +81,13 @@ class Portal:
         """Take away what is at `path`."""
         self.call("DELETE", path)
 
-    def pages(self, path: str, limit: int, *, cursor_name: str = "cursor", **params: Any) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, path: str, limit: int, *, cursor_name: str = "cursor", page_size: int = 200, **params: Any
+    ) -> Iterator[dict[str, Any]]:
         """Up to `limit` rows of a list, fetched page after page."""
         cursor: str | None = None
         while limit > 0:
-            page = self.get(path, **{cursor_name: cursor}, page_size=min(limit, 200), **params)
+            page = self.get(path, **{cursor_name: cursor}, page_size=min(limit, page_size), **params)
             yield from page["results"][:limit]
             limit -= len(page["results"])
             cursor = httpx.URL(page["next"]).params.get(cursor_name) if page["next"] else None

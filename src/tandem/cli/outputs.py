@@ -1,5 +1,6 @@
 """`tandem job output`: what a job has written, as it stands or as it grows."""
 
+import os
 import re
 import sys
 import time
@@ -15,8 +16,9 @@ from rich.text import Text
 
 from tandem.cli.client import Portal
 from tandem.cli.connection import connected, full_id
-from tandem.cli.console import Exit, err, fail, out, print_json
+from tandem.cli.console import AsJson, Exit, err, fail, out, print_json
 from tandem.cli.times import ago
+from tandem.jobs.file_names import readable, text_of
 
 SPAN = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/")
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
@@ -36,7 +38,7 @@ def output(
     error: Annotated[bool, typer.Option("--error", "-e", help="The standard error instead.")] = False,
     task: Annotated[int | None, typer.Option("--task", "-t", min=0, help="Of this task of an array.")] = None,
     save: Annotated[Path | None, typer.Option("--save", "-o", help="Write to this file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a job has written: its standard output, or any file of its spooler."""
     if as_json and (follow or save):
@@ -44,9 +46,10 @@ def output(
     with connected() as portal:
         job = full_id(portal, job_id)
         if listing:
-            show_files(portal.get(f"/jobs/{job}/outputs"), as_json)
+            files = portal.pages(f"/jobs/{job}/outputs", sys.maxsize, cursor_name="after", page_size=2000)
+            show_files(list(files), as_json)
             return
-        name = file or stream_name(portal.get(f"/jobs/{job}"), "error" if error else "output", task)
+        name = typed(file) or stream_name(portal.get(f"/jobs/{job}"), "error" if error else "output", task)
         growth = Growth(portal, f"/jobs/{job}/outputs/{quote(name)}", tail)
         if as_json:
             content = b"".join(growth.now())
@@ -60,6 +63,15 @@ def output(
         finally:
             if save:
                 target.close()
+
+
+def typed(name: str | None) -> str:
+    """A file's name as the portal writes it, where the shell handed over one that is not UTF-8."""
+    try:
+        (name or "").encode()
+    except UnicodeEncodeError:
+        return text_of(os.fsencode(name or ""))
+    return name or ""
 
 
 def stream_name(job: dict[str, Any], stream: str, task: int | None) -> str:
@@ -136,5 +148,5 @@ def show_files(files: list[dict[str, Any]], as_json: bool) -> None:
     table = Table("File", "Size", "Changed", box=None)
     table.columns[1].justify = "right"
     for file in files:
-        table.add_row(Text(file["path"]), f"{file['size']:,}", ago(file["modified_at"]))
+        table.add_row(Text(readable(file["path"])), f"{file['size']:,}", ago(file["modified_at"]))
     out.print(table)

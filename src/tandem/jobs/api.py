@@ -19,7 +19,7 @@ from ninja.pagination import paginate
 from tandem.accounts.authentication import person_of
 from tandem.accounts.models import Person
 from tandem.jobs import actions, outputs
-from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputOut, TasksOut
+from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputsOut, TasksOut
 from tandem.jobs.models import Job, JobState
 from tandem.jobs.queries import visible_jobs
 from tandem.jobs.submission import Submission, check_submission
@@ -152,12 +152,21 @@ def list_tasks(
     return {"results": page.lines, "next": address if page.next is not None else None}
 
 
-@router.get(
-    "/{uuid:job_id}/outputs", response=list[OutputOut], operation_id="list_outputs", summary="List a job's files"
-)
-def list_outputs(request: HttpRequest, job_id: uuid.UUID) -> list[outputs.OutputFile]:
-    """The files of the job's spooler, read through any cluster that answers, with the rights of who asks."""
-    return outputs.list_outputs(_job(request, job_id), person_of(request))
+@router.get("/{uuid:job_id}/outputs", response=OutputsOut, operation_id="list_outputs", summary="List a job's files")
+def list_outputs(
+    request: HttpRequest,
+    job_id: uuid.UUID,
+    after: Annotated[int, Query(ge=0, le=MOST_INDEX, description="Only those behind so many others.")] = 0,
+    page_size: Annotated[int, Query(ge=1, le=2000)] = outputs.FILES_A_PAGE,
+) -> Any:
+    """The files of the job's spooler by name, read through any cluster that answers, with the rights of who asks.
+
+    They are listed as they are at that moment: files that come or go between two pages move those behind them.
+    """
+    page = outputs.list_outputs(_job(request, job_id), person_of(request), after, page_size)
+    query = urlencode({"page_size": page_size, "after": page.next})
+    address = f"/api/v1/jobs/{job_id}/outputs?{query}"
+    return {"results": page.files, "total": page.total, "next": None if page.next is None else address}
 
 
 @router.get(

@@ -128,11 +128,19 @@ class JobDetailOut(JobOut):
 
 
 class OutputOut(Schema):
-    """A file of a job's spooler; `path` is relative to it."""
+    """A file of a job's spooler; `path` is relative to it. A byte that is not UTF-8 stands as U+EF80 to U+EFFF."""
 
     path: str
     size: int
     modified_at: datetime
+
+
+class OutputsOut(Schema):
+    """Some of a job's files, in the order of their names, and how many there are; `next`: address of the next page."""
+
+    results: list[OutputOut]
+    total: int
+    next: str | None
 
 
 class JobPages(CursorPagination):

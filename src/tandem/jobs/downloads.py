@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from tandem.clusters.door import ClusterRefused, DoorError, get_door
+from tandem.jobs.file_names import name_of
 from tandem.jobs.output_stream import job_and_clusters
 from tandem.jobs.server_sent import Standing, stream
 from tandem.jobs.stream_access import StreamRefused, Viewer, download_seats, in_database, secured
@@ -72,7 +73,7 @@ async def begin(
     """Size, first bytes and the rest, from the first cluster that gives them. Raises StreamRefused."""
     refusal = StreamRefused(503, "No cluster answers at the moment; the file is where it was. Try again later.")
     for cluster in clusters:
-        pieces = get_door().stream(viewer.username, cluster, SEND, (spooler, name), DEADLINE)
+        pieces = get_door().stream(viewer.username, cluster, SEND, (spooler, name_of(name)), DEADLINE)
         try:
             return *await read_head(pieces), pieces
         except ClusterRefused as refused:

@@ -26,12 +26,12 @@ from django.db import DatabaseError, OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from tandem.clock import database_now
 from tandem.clusters.errors import DoorError
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs.cases import Circumstances, JobCase
-from tandem.jobs.clock import database_now
 from tandem.jobs.control import Door, Reading, read_controls, seal
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.patience import Patience

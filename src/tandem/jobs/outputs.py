@@ -9,17 +9,21 @@ from datetime import UTC, datetime
 from tandem.accounts.models import Person
 from tandem.clusters.door import Answer, ClusterRefused, DoorError, Lane, get_door
 from tandem.clusters.models import Cluster, ClusterState
+from tandem.jobs.file_names import name_of, readable, text_of
 from tandem.jobs.models import Job
 from tandem.jobs.page_seats import NoSeat, seat_to_read
 
 DEADLINE = 10.0
-MOST_FILES = 2000
+FILES_A_PAGE = 500
 MOST_BYTES = 8 * 1024 * 1024
 
-# Argument: spooler. A line per plain file, its name last and ended by a NUL, since names may hold anything else.
+# Arguments: spooler, how many plain files are passed over, how many at most are told. How many there are, then a line
+# per file in the order of the names' bytes; the name last and ended by a NUL, since names may hold anything else.
 LIST = """
 cd -- "$1" 2>/dev/null || { [ -e "$1" ] && exit 13; exit 2; }
-find . -xdev -type f -printf '%s %T@ %P\\0' 2>/dev/null | head -z -n "$2"
+find . -xdev -type f -printf . 2>/dev/null | wc -c
+find . -xdev -type f -printf '%s %T@ %P\\0' 2>/dev/null | LC_ALL=C sort -z -t ' ' -k 3 |
+    tail -z -n "+$(($2 + 1))" | head -z -n "$3"
 """
 
 # Arguments: spooler, path in it, `from` or `last`, that number, most bytes. Answers `<size> <offset> <inode>`, then the
@@ -44,11 +48,25 @@ MISSING, FORBIDDEN = 2, 13
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file of the spooler; `path` is relative to it."""
+    """A file of the spooler; `path` is relative to it, as `file_names` writes what is not UTF-8."""
 
     path: str
     size: int
     modified_at: datetime
+
+    @property
+    def shown_path(self) -> str:
+        """As people read it."""
+        return readable(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputList:
+    """Some of the spooler's files, in the order of their names, of `total`. `next`: how many come before the rest."""
+
+    files: list[OutputFile]
+    total: int
+    next: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +91,19 @@ class OutputForbidden(Exception):
     """The person may not read it, or it is no plain file of the spooler."""
 
 
-def list_outputs(job: Job, person: Person) -> list[OutputFile]:
-    """The spooler's files, sorted; none while there is no spooler. Raises OutputUnavailable, OutputForbidden."""
-    answer = _ask(job, person, LIST, (job.spooler.path, str(MOST_FILES)))
+def list_outputs(job: Job, person: Person, after: int = 0, most: int = FILES_A_PAGE) -> OutputList:
+    """The spooler's files behind the first `after`; none while there is no spooler.
+
+    Files that come and go meanwhile move those behind them. Raises OutputUnavailable, OutputForbidden.
+    """
+    answer = _ask(job, person, LIST, (job.spooler.path, str(after), str(most)))
     if answer.status == MISSING:
-        return []
+        return OutputList([], 0)
     _check(answer, person.username)
-    return sorted(map(_file, answer.stdout.split(b"\0")[:-1]), key=lambda file: file.path)
+    total, _, lines = answer.stdout.partition(b"\n")
+    files = [_file(line) for line in lines.split(b"\0")[:-1]]
+    reached = after + len(files)
+    return OutputList(files, int(total), reached if files and reached < int(total) else None)
 
 
 def read_output(
@@ -95,12 +119,12 @@ def read_output(
 
 def reading(
     job: Job, path: str, *, offset: int = 0, last: int | None = None, most: int = MOST_BYTES
-) -> tuple[str, ...]:
+) -> tuple[str | bytes, ...]:
     """The arguments of READ. Raises OutputMissing for what cannot be a file of the spooler."""
     if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
         raise OutputMissing("There is no file of that name.")
     where = ("from", str(offset)) if last is None else ("last", str(last))
-    return (job.spooler.path, path, *where, str(most))
+    return (job.spooler.path, name_of(path), *where, str(most))
 
 
 def part_of(answer: Answer, username: str) -> Part:
@@ -113,7 +137,7 @@ def part_of(answer: Answer, username: str) -> Part:
     return Part(int(size), int(start), data, file.decode())
 
 
-def _ask(job: Job, person: Person, script: str, arguments: tuple[str, ...]) -> Answer:
+def _ask(job: Job, person: Person, script: str, arguments: tuple[str | bytes, ...]) -> Answer:
     """The answer of the first cluster that gives one: the job's own, which sees first what it wrote, then any other."""
     silent = "No cluster answers at the moment; the files are where they were."
     for cluster in answering_clusters(job):
@@ -146,4 +170,4 @@ def _check(answer: Answer, username: str) -> None:
 
 def _file(line: bytes) -> OutputFile:
     size, changed, name = line.split(b" ", 2)
-    return OutputFile(name.decode("utf-8", "replace"), int(size), datetime.fromtimestamp(float(changed), UTC))
+    return OutputFile(text_of(name), int(size), datetime.fromtimestamp(float(changed), UTC))

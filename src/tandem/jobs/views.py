@@ -130,8 +130,10 @@ def files(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         answer = render(request, "jobs/files_unavailable.html", {"why": str(unavailable)})
         answer["HX-Retarget"], answer["HX-Reswap"] = "#files-notice", "innerHTML"
         return answer
-    rows = [(file, stream_address("job-file", job_id=job_id, name=file.path)) for file in found]
-    return render(request, "jobs/files.html", {"job": asked, "files": rows})
+    rows = [(file, stream_address("job-file", job_id=job_id, name=file.path)) for file in found.files]
+    more = f"The first {len(rows):,} of {found.total:,} files, by name." if found.next is not None else ""
+    list_all = f"tandem job output {job_id} --list"
+    return render(request, "jobs/files.html", {"job": asked, "files": rows, "more": more, "list_all": list_all})
 
 
 def act(verb: Callable[[Job, Person], None]) -> Callable[[HttpRequest, uuid.UUID], HttpResponse]:
