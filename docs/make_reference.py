@@ -9,6 +9,7 @@ import typer
 from typer.cli import get_docs_for_click
 from typer.core import TyperGroup
 
+from tandem.cli.console import Exit
 from tandem.cli.main import SUB_COMMANDS, app
 from tandem.environment.reference import reference_page
 
@@ -25,7 +26,22 @@ def commands_page() -> str:
     page = get_docs_for_click(obj=whole, ctx=typer.Context(whole), name="tandem", title="Commands")
     # Short names are enough to choose by; help on help is not.
     lines = [line.rstrip() for line in page.splitlines() if not line.startswith(("* `--help`", "* `-h, --help`"))]
-    return "\n".join(lines).strip() + "\n"
+    return "\n".join(lines).strip() + "\n\n" + exit_statuses()
+
+
+def exit_statuses() -> str:
+    """What the commands' exit statuses mean."""
+    rows = "".join(f"| {int(status)} | {status.meaning} |\n" for status in Exit)
+    return f"""## Exit statuses
+
+| Status | Meaning |
+| --- | --- |
+{rows}
+With `--json` there is one JSON document on standard output, whatever happens. When a command fails, it is a problem as
+in the API (RFC 9457) with `title`, `detail`, `exit_status` and, where the portal said no, its `status` and the `errors`
+of each field. `check`, `status`, `drill` and `job wait` print their ordinary document where what they found is not
+good. What is meant for people goes to standard error.
+"""
 
 
 def _say_whole_sentences(command: Any) -> None:

@@ -84,6 +84,12 @@ def test_a_scripts_own_name_and_queue_count_unless_told_otherwise(tandem, home):
     assert (submission()["name"], submission()["queue"]) == ("mine", "always-on")
 
 
+def test_a_name_behind_the_first_command_is_no_name_as_with_sbatch(tandem, home):
+    (home / "run.sh").write_text("#!/bin/sh\ntrue\n#SBATCH -J late\n#SBATCH -p always-on\n")
+    assert tandem("job", "submit", "run.sh").status == 0
+    assert (submission()["name"], submission()["queue"]) == ("run.sh", "")
+
+
 def test_a_script_comes_from_standard_input_too(tandem):
     assert tandem("job", "submit", "-", typed="#!/bin/sh\ntrue\n").status == 0
     assert submission()["script"] == "#!/bin/sh\ntrue"

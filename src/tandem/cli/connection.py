@@ -23,10 +23,10 @@ def connected(credentials: Credentials | None = None, *, patience: float = PATIE
     except PortalUnreachableError as error:
         raise fail(str(error), Exit.UNAVAILABLE) from None
     except PortalError as error:
-        raise fail("\n".join(error.lines()), _status_of(error)) from None
+        problem = {"title": error.title, "detail": str(error), "status": error.status, "errors": error.errors}
+        raise fail("\n".join(error.lines()), _status_of(error), problem) from None
     except KeyboardInterrupt:
-        err.print("interrupted")
-        raise typer.Exit(Exit.INTERRUPTED) from None
+        raise fail("interrupted", Exit.INTERRUPTED) from None
     except BrokenPipeError:
         # Whoever read our output has gone; say nothing more, not even when the interpreter flushes at its end.
         sys.stdout = None

@@ -69,8 +69,8 @@ def drill(
         except PortalError as problem:
             raise fail(str(problem), Exit.UNAVAILABLE) from None
         except KeyboardInterrupt:
-            err.print("Interrupted: what was broken is mended; jobs that are on their way go on.", style="yellow")
-            raise typer.Exit(Exit.INTERRUPTED) from None
+            said = "Interrupted: what was broken is mended; jobs that are on their way go on."
+            raise fail(said, Exit.INTERRUPTED) from None
     if as_json:
         print_json(document(outcome))
     else:

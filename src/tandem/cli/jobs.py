@@ -1,6 +1,5 @@
 """`tandem job …`: submit, list, show, wait, cancel, hold, release, requeue. Output is in `cli/outputs.py`."""
 
-import re
 import shlex
 import stat
 import sys
@@ -19,12 +18,12 @@ from tandem.cli.connection import connected, full_id
 from tandem.cli.console import AsJson, Exit, err, fail, out, print_json
 from tandem.cli.outputs import output
 from tandem.cli.times import ago, took
+from tandem.clusters.request import fields_of_directives
 
 app = typer.Typer(name="job", help="Submit jobs and look after them.", no_args_is_help=True)
 app.command()(output)
 
 FIRST_ANSWER_WAIT = 2
-NAMED = re.compile(r"^#SBATCH\s.*(--job-name|-J)", re.MULTILINE)
 ENDINGS = {"COMPLETED": Exit.DONE, "FAILED": Exit.FAILED, "CANCELLED": Exit.CANCELLED, "TIMEOUT": Exit.TIMEOUT}
 STYLES = {
     "ACCEPTED": "dim",
@@ -114,7 +113,7 @@ def submit(
         wishes["executable"] = target
     else:
         wishes["script"] = script
-        if target != "-" and not NAMED.search(script):
+        if target != "-" and "name" not in fields_of_directives(script)[0]:
             wishes["name"] = name or Path(target).name
     with connected() as portal:
         job = portal.post(

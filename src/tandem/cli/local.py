@@ -21,6 +21,7 @@ from tandem.cli.console import (
     fail,
     out,
     print_json,
+    print_problem,
 )
 from tandem.local.down import Down
 from tandem.local.drill import Drill
@@ -48,6 +49,7 @@ def told() -> Iterator[None]:
         yield
     except StepError as error:
         Progress(err).explain(error)
+        print_problem(str(error), Exit.FAILED)
         raise typer.Exit(Exit.FAILED) from None
     except (BusyError, NoSuchHostError, NotRunningError, NetworkError, StartError, UnreachableError) as error:
         raise fail(str(error)) from None

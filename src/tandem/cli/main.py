@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tandem import __version__
+from tandem.cli.console import Exit, json_wanted, print_problem
 
 THIS_MACHINE = "The environment on this machine"
 FILE = "The environment file"
@@ -80,6 +81,19 @@ class LazyGroup(TyperGroup):
         super().__init__(**attributes)
         for name, sub in SUB_COMMANDS.items():
             self.add_command(TyperCommand(name, help=sub.help, rich_help_panel=sub.panel))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As usual; a command that is not understood has not read its own `--json` yet."""
+        json_wanted.set("--json" in args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As usual; what is wrong with the command itself is said in JSON as well where that is wanted."""
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as error:
+            print_problem(error.format_message(), Exit(error.exit_code))
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The called command, loaded."""

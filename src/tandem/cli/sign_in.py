@@ -12,7 +12,7 @@ import typer
 
 from tandem.cli.client import PortalError, PortalUnreachableError
 from tandem.cli.connection import connected
-from tandem.cli.console import ENVIRONMENT_FILE, EnvironmentFile, Exit, environment_of, err, fail, print_json
+from tandem.cli.console import ENVIRONMENT_FILE, AsJson, EnvironmentFile, Exit, environment_of, err, fail, print_json
 from tandem.cli.credentials import (
     Credentials,
     NotSignedInError,
@@ -39,7 +39,7 @@ def login(
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="How long the sign-in lasts.")] = 30,
     file: EnvironmentFile = ENVIRONMENT_FILE,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Sign in to a portal. The password buys a token, which is kept in a file that only you can read."""
     if url is None:
@@ -76,7 +76,7 @@ def login(
         err.print(f"Signed in to {url} as {user} until {token['expires_at'][:10]}.", markup=False)
 
 
-def logout(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def logout(as_json: AsJson = False) -> None:
     """Sign out. The token is revoked and forgotten."""
     try:
         credentials = load_credentials()

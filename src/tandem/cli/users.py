@@ -70,7 +70,10 @@ def invite(name: Name, as_json: AsJson = False) -> None:
 
 @app.command()
 def reset(name: Name, as_json: AsJson = False) -> None:
-    """Print a link, good once and for 24 hours, with which somebody chooses a new password."""
+    """Print a link, good once and for 24 hours, with which somebody chooses a new password.
+
+    Once it is used, their sign-ins end and their API tokens are revoked; until then the old password is good.
+    """
     print_link(name, "reset", as_json)
 
 
