@@ -65,6 +65,16 @@ def test_new_people_restart_nothing(running: Running, edited: Callable[..., Envi
     assert all(changes.files and not changes.portal for changes in plan.zones.values())
 
 
+def test_people_who_are_taken_out_are_named_first(running: Running, edited: Callable[..., Environment]) -> None:
+    fewer = edited(("  - name: bob\n    uid: 2001\n    full_name: Bob\n    groups: [research]\n", ""))
+    plan = running.plan(fewer)
+    assert plan.people
+    (notice,) = plan.notices()
+    assert notice.startswith("bob is no longer in the file: the account is disabled")
+    remember_people(Layout(fewer), running.state)
+    assert running.plan(fewer).notices() == []
+
+
 def test_a_changed_limit_is_read_again_without_a_restart(running: Running, edited: Callable[..., Environment]) -> None:
     plan = running.plan(edited(("time_limit: 24h", "time_limit: 12h")))
     assert [plan.zones[zone].restart for zone in plan.zones] == [[], []]

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,18 @@ def test_namespaces_that_are_not_allowed(quiet: Environment, state: State, monke
 
     monkeypatch.setattr(preflight.subprocess, "run", refuse)
     check(quiet, state, "Operation not permitted")
+
+
+@needs_root
+def test_a_mount_point_that_is_taken(quiet: Environment, state: State) -> None:
+    state.efs.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", state.efs], check=True)
+    try:
+        (line,) = preflight.problems(quiet, state)
+    finally:
+        subprocess.run(["umount", state.efs], check=True)
+    assert line.startswith(f"{state.efs} is a mount point")
+    assert preflight.problems(quiet, state) == []
 
 
 @needs_root

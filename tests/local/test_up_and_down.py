@@ -5,10 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.local.test_secrets_stay_secret import holding
 from tests.region import Region, bring_up, take_down, tandem, wait_for, write_environment
 
 from tandem.environment import load_environment
@@ -31,6 +34,7 @@ portal:
   port: {port}
 users:
   - {{name: alice, uid: 2000}}
+{times}
 local:
   boot_delay: 1s
 """
@@ -87,11 +91,17 @@ def file(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 def test_down_leaves_nothing_and_up_brings_the_jobs_back(file: Path) -> None:
     before, links = mounts(), interfaces()
-    region = bring_up(file)
+    with seen_by_everybody() as seen:
+        region = bring_up(file)
+    assert len(seen) > 100
+    assert holding(region, ((f"{words[:80]!r}", words) for words in seen)) == []
     name = region.environment.name
+    portal = Portal(region)
+    accepted = {"waiting": portal.submit("--begin=now+1hour"), "running": portal.submit()}
     waiting = submit(region, "--begin=now+1hour", "--wrap=true")
     running = submit(region, "--no-requeue", "--wrap=sleep 600")
     region.wait(lambda: state_of(region, running) == "RUNNING", "the job runs")
+    region.wait(lambda: portal.states(accepted) == {"waiting": "PENDING", "running": "RUNNING"}, "one waits, one runs")
     own = {(pid, started(pid)) for init in inits(name) for pid in descendants(init.pid)}
     assert len(own) > 20
 
@@ -108,10 +118,53 @@ def test_down_leaves_nothing_and_up_brings_the_jobs_back(file: Path) -> None:
     # Its node was switched off under it: whatever Slurm makes of that, it does not run and did not complete.
     region.wait(lambda: state_of(region, running) not in ("RUNNING", "COMPLETING"), "the lost job is noticed", 120)
     assert state_of(region, running) == "NODE_FAIL"
+    # Of its own job the portal says the same: not before it is known to be over, and never that it completed.
+    region.wait(lambda: portal.states(accepted)["running"] not in ("RUNNING", "UNKNOWN"), "the portal knows", 120)
+    assert portal.states(accepted) == {"waiting": "PENDING", "running": "FAILED"}
 
     tandem("down", "--purge", "--yes", "--file", str(file))
     assert not region.state.root.exists()
     assert mounts() <= before
+
+
+@contextmanager
+def seen_by_everybody() -> Iterator[set[bytes]]:
+    """The command lines and environments that anybody on the machine could see meanwhile, in `/proc`."""
+    found: set[bytes] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            for pid in everybody():
+                for file in ("cmdline", "environ"):
+                    with suppress(OSError):
+                        found.add(Path(f"/proc/{pid}/{file}").read_bytes())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        looking.join()
+
+
+class Portal:
+    """The portal's API, for the administrator, whose token outlives the environment's nights."""
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self.token = region.token()
+
+    def submit(self, options: str = "") -> str:
+        body = {"executable": "/bin/sleep", "options": "600", "additional_options": options}
+        with self.region.client(self.token) as client:
+            return str(client.post("/api/v1/jobs", json=body).raise_for_status().json()["id"])
+
+    def states(self, jobs: dict[str, str]) -> dict[str, str]:
+        with self.region.client(self.token) as client:
+            found = {name: client.get(f"/api/v1/jobs/{job}").raise_for_status().json() for name, job in jobs.items()}
+        return {name: job["state"] for name, job in found.items()}
 
 
 def submit(region: Region, *options: str) -> str:
@@ -179,6 +232,12 @@ def test_a_changed_file_is_applied_without_ending_jobs(file: Path) -> None:
     assert "restart" not in tandem("up", "--file", str(file), "--no-first-job").stderr
     knows = ["id", "-u", "dora"]
     region.wait(lambda: region.shell("head-cluster1", "root", knows).stdout.strip() == "2007", "the new person")
+
+    file.write_text(file.read_text().replace("\n  - {name: dora, uid: 2007}", ""))
+    without = tandem("up", "--file", str(file), "--no-first-job")
+    assert "dora is no longer in the file: the account is disabled" in without.stderr
+    principals = ["ls", "/run/accounts/principals"]
+    region.wait(lambda: "dora" not in region.shell("head-cluster1", "root", principals).stdout.split(), "dora is out")
 
     zone, second = "  - name: eu-central-1a\n", "  - name: eu-central-1b\n"
     text = file.read_text().replace(zone, zone + second)

@@ -91,6 +91,12 @@ def test_the_schema_and_its_page_are_readable_without_signing_in(nobody, client)
         assert path in page.content.decode()
 
 
+def test_the_schemas_page_shows_code_as_code(client):
+    page = client.get("/api/v1/docs", secure=True).content.decode()
+    assert "`" not in page
+    assert "<code>Tandem-File</code>" in page
+
+
 def test_the_schemas_page_asks_no_other_host_for_anything(client):
     page = client.get("/api/v1/docs", secure=True).content.decode()
     assert 'src="http' not in page

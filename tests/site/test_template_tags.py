@@ -71,6 +71,29 @@ def test_a_time_is_exact_on_hover() -> None:
     assert rendered("{% ago moment %}", moment=None).count("–") == 1
 
 
+def test_what_happened_is_never_ahead_whatever_the_clocks_say() -> None:
+    moment = timezone.now() + timedelta(seconds=5)
+    assert ">now<" in rendered("{% ago moment %}", moment=moment)
+    assert 'data-ago="past"' in rendered("{% ago moment %}", moment=moment)
+    assert ">in 5 s<" in rendered("{% until moment %}", moment=moment)
+    assert 'data-ago="any"' in rendered("{% until moment %}", moment=moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("no code", "no code"),
+        ("ask `GET /x` for `a < b`.", "ask <code>GET /x</code> for <code>a &lt; b</code>."),
+        ("`first`", "<code>first</code>"),
+        ("an open ` one", "an open ` one"),
+        ("<b> `<i>`", "&lt;b&gt; <code>&lt;i&gt;</code>"),
+    ],
+)
+def test_backticks_in_texts_of_the_code_become_code(text: str, shown: str) -> None:
+    assert rendered("{{ text|code_words }}", text=text) == shown
+
+
 def test_a_long_path_is_cut_in_the_middle_and_copied_whole() -> None:
     path = "/efs/spoolers/ada/" + "x" * 80 + "/output"
     shown = rendered("{% copyable path %}", path=path)
@@ -80,7 +103,9 @@ def test_a_long_path_is_cut_in_the_middle_and_copied_whole() -> None:
     assert f">{path}<" not in shown
 
 
-@pytest.mark.parametrize("tag", ["{% copyable evil %}", "{% icon evil %}", "{{ evil|browser_name }}"])
+@pytest.mark.parametrize(
+    "tag", ["{% copyable evil %}", "{{ evil|code_words }}", "{% icon evil %}", "{{ evil|browser_name }}"]
+)
 def test_nothing_of_a_user_becomes_markup(tag: str) -> None:
     assert "<script" not in rendered(tag, evil='"><script>alert(1)</script>')
 

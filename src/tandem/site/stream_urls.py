@@ -8,13 +8,14 @@ import sys
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
+from tandem.jobs.stream_access import secured
 from tandem.site.errors import RETRY_AFTER_SECONDS, database_trouble, drop_connections
 
 urlpatterns = [path("", include("tandem.jobs.streams"))]
 
 
 def _plain(status: int, words: str) -> HttpResponse:
-    return HttpResponse(f"{words}\n", status=status, content_type="text/plain; charset=utf-8")
+    return secured(HttpResponse(f"{words}\n", status=status, content_type="text/plain; charset=utf-8"))
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:

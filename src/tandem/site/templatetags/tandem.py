@@ -9,7 +9,7 @@ from typing import Any
 from django import template
 from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from tandem.site.bundle import asset_url
@@ -124,16 +124,41 @@ def _span(seconds: float, whole: Callable[[float], int] = math.floor) -> str:
 
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString:
-    """A relative time that keeps counting in the page, exact on hover."""
+    """When something happened, relative to now; it keeps counting in the page, exact on hover.
+
+    Never ahead of now: where the clock that took the time is ahead of this one, it has just happened.
+    """
+    return _time(moment, "past")
+
+
+@register.simple_tag
+def until(moment: datetime | None) -> SafeString:
+    """The same for when something is over, which may be ahead."""
+    return _time(moment, "any")
+
+
+def _time(moment: datetime | None, which: str) -> SafeString:
     if moment is None:
         return format_html('<span class="text-secondary">{}</span>', "–")
     utc = moment.astimezone(UTC)
+    seconds = (timezone.now() - moment).total_seconds()
     return format_html(
-        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        '<time datetime="{}" title="{}" data-ago="{}">{}</time>',
         utc.isoformat(),
         f"{utc:%Y-%m-%d %H:%M:%S} UTC",
-        in_words((timezone.now() - moment).total_seconds()),
+        which,
+        in_words(max(seconds, 0) if which == "past" else seconds),
     )
+
+
+@register.filter
+def code_words(text: str) -> SafeString:
+    """A text of the code, in which words between backticks are code, for a page."""
+    words, *rest = str(text).split("`")
+    # Code and words take turns; a last backtick that is not closed is one.
+    pairs = [(code, after) for code, after in zip(rest[::2], rest[1::2], strict=False)]
+    left = format_html("`{}", rest[-1]) if len(rest) % 2 else ""
+    return format_html("{}{}{}", words, format_html_join("", "<code>{}</code>{}", pairs), left)
 
 
 @register.simple_tag

@@ -19,7 +19,9 @@ export function inWords(seconds: number): string {
 export function updateTimes(): void {
   const now = Date.now() - offset;
   for (const element of document.querySelectorAll<HTMLTimeElement>("time[data-ago]")) {
-    const words = inWords((now - Date.parse(element.dateTime)) / 1000);
+    const seconds = (now - Date.parse(element.dateTime)) / 1000;
+    // What happened is never ahead, whatever the clocks say; `any` is for when something is over.
+    const words = inWords(element.dataset.ago === "any" ? seconds : Math.max(0, seconds));
     if (element.textContent !== words) element.textContent = words;
   }
 }
