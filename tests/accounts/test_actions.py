@@ -146,6 +146,36 @@ def test_disabling_ends_sign_ins_tokens_and_links(ada: Person, chief: Person, br
         actions.find_link(secret)
 
 
+def test_a_password_from_an_administrators_link_revokes_what_was_made_with_the_old_one(ada: Person) -> None:
+    actions.create_token(ada, "laptop")
+    secret = secret_of(actions.reset(ada))
+    assert Token.objects.usable().filter(person=ada).exists()
+    actions.use_link(secret, NEW)
+    assert not Token.objects.usable().filter(person=ada).exists()
+
+
+def test_tokens_outlive_a_password_that_their_owner_changes(ada: Person) -> None:
+    actions.create_token(ada, "laptop")
+    actions.set_password(ada, NEW)
+    assert Token.objects.usable().filter(person=ada).exists()
+
+
+def test_clusters_are_told_of_a_change_at_once_and_without_a_worker(
+    ada: Person, chief: Person, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    told: list[list[str]] = []
+
+    def publish() -> None:
+        told.append([str(person) for person in Person.objects.enabled().order_by("username")])
+        raise OSError("cannot be written here")
+
+    monkeypatch.setattr(actions, "publish_people", publish)
+    for change in (lambda: actions.disable(ada), lambda: actions.enable(ada), lambda: actions.add_person("eve")):
+        with django_capture_on_commit_callbacks(execute=True):
+            change()
+    assert told == [["chief"], ["ada", "chief"], ["ada", "chief", "eve"]]
+
+
 def test_enabling_does_not_bring_tokens_back(ada: Person, chief: Person, browser: Any) -> None:
     actions.create_token(ada, "laptop")
     actions.disable(ada)

@@ -65,6 +65,17 @@ def test_limits_pass_with_time(ada: Person, browser: Any) -> None:
     assert browser.sign_in("ada").status_code == 302
 
 
+def test_tries_count_by_the_clock_that_all_nodes_share(
+    ada: Person, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now
+    for ahead in range(TRIES_PER_ACCOUNT):
+        # Each on a node whose clock is another hour ahead.
+        monkeypatch.setattr(timezone, "now", lambda hours=ahead: now() + timedelta(hours=hours))
+        browser.sign_in("ada", "wrong")
+    assert browser.sign_in("ada").status_code == 429
+
+
 def test_who_keeps_trying_is_let_in_when_the_time_is_over_all_the_same(ada: Person, browser: Any) -> None:
     for _ in range(TRIES_PER_ACCOUNT):
         browser.sign_in("ada", "wrong")

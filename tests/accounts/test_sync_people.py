@@ -5,7 +5,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tandem.accounts import actions
-from tandem.accounts.models import Person
+from tandem.accounts.models import Person, Token
+from tandem.accounts.people_file import publish_people
 
 FIRST = "the-First-Passw0rd"
 FILE = """\
@@ -97,6 +98,71 @@ def test_a_changed_file_is_taken_over_without_touching_who_was_added_in_the_port
     assert ada.groups == ["physics", "theory"]
     assert not ada.is_active
     assert Person.objects.get(username="eve").groups == ["chemistry"]
+
+
+ADA = """\
+users:
+  - name: ada
+    uid: 2001
+    full_name: Ada Lovelace
+    groups: [physics]
+"""
+
+
+def test_who_is_taken_out_of_the_file_is_disabled_and_who_comes_back_is_enabled(
+    sync: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sync()
+    ada = Person.objects.get(username="ada")
+    actions.create_token(ada, "laptop")
+    actions.add_person("eve")
+    sync(old=ADA, new="")
+    ada.refresh_from_db()
+    assert not ada.is_active
+    assert not Token.objects.usable().exists()
+    assert "disabled: ada" in capsys.readouterr().out
+    assert Person.objects.get(username="eve").is_active
+    sync()
+    ada.refresh_from_db()
+    assert ada.is_active
+
+
+def test_another_administrator_in_the_file_takes_the_place_of_the_one_before(sync: Any, tmp_path: Path) -> None:
+    sync()
+    sync(old="name: ec2-user", new="name: boss\n  uid: 2500")
+    before, now = Person.objects.get(username="ec2-user"), Person.objects.get(username="boss")
+    assert not before.is_active
+    assert (now.is_active, now.is_administrator) == (True, True)
+    assert publish_people(tmp_path / "people.json")
+    sync()
+    sync(old="  - name: ada\n", new="  - name: boss\n    uid: 2500\n  - name: ada\n")
+    now.refresh_from_db()
+    assert (now.is_active, now.is_administrator) == (True, False)
+
+
+def test_who_was_enabled_again_in_the_portal_stays_enabled(sync: Any) -> None:
+    sync()
+    sync(old=ADA, new="")
+    actions.enable(Person.objects.get(username="ada"))
+    sync(old=ADA, new="")
+    assert Person.objects.get(username="ada").is_active
+
+
+def test_somebody_of_the_portal_who_was_disabled_there_is_not_enabled_by_the_file(sync: Any, chief: Person) -> None:
+    actions.disable(actions.add_person("ada", uid=2001))
+    sync()
+    assert not Person.objects.get(username="ada").is_active
+
+
+def test_a_file_that_leaves_no_administrator_is_refused(sync: Any) -> None:
+    sync()
+    chief = actions.add_person("chief", uid=2002, administrator=True)
+    actions.disable(Person.objects.get(username="ec2-user"))
+    sync(old="  - name: ada\n", new="  - name: chief\n    uid: 2002\n  - name: ada\n")
+    with pytest.raises(CommandError, match="only administrator left"):
+        sync()
+    chief.refresh_from_db()
+    assert (chief.is_active, chief.is_administrator) == (True, True)
 
 
 @pytest.mark.parametrize(("old", "new"), [("uid: 2001", "uid: 2002"), ("name: ada", "name: grace")])

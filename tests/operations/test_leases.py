@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from tandem.clock import database_now
 from tandem.clusters import signer
-from tandem.jobs.clock import database_now
 from tandem.operations import leases
 from tandem.operations.leases import DURATION, LeaseKeeper, acquire, release
 from tandem.operations.models import Lease

@@ -38,6 +38,7 @@ __all__ = [
     "publish_people",
     "reset",
     "revoke_token",
+    "revoke_tokens",
     "set_password",
     "use_link",
 ]
@@ -96,6 +97,7 @@ def add_person(
         try:
             with transaction.atomic():
                 person.save(force_insert=True)
+                _publish()
         except IntegrityError:
             # Somebody else was quicker: with the name, which this now says, or with the uid.
             check_new_person(username, uid, groups)
@@ -115,7 +117,7 @@ def invite(person: Person, *, by: Person | None = None) -> NewLink:
 
 
 def reset(person: Person, *, by: Person | None = None) -> NewLink:
-    """A link with which the person chooses a new password. The old one is good until then."""
+    """A link with which the person chooses a new password. Until then the old one, and all tokens, are good."""
     return _new_link(person, "reset", by)
 
 
@@ -148,7 +150,9 @@ def find_link(secret: str) -> OneTimeLink:
 
 
 def use_link(secret: str, password: str) -> Person:
-    """Choose a password with a one-time link, which is used up by it.
+    """Choose a password with a one-time link, which is used up by it; sign-ins and tokens from before end.
+
+    An administrator gave it: the old password was lost, or somebody else has it, and may have made tokens with it.
 
     Raises LinkNotGood; ValidationError when the password breaks the rule, and the link stays good then. Locks nothing:
     of two that use it at once, the database lets one mark it as used.
@@ -159,6 +163,7 @@ def use_link(secret: str, password: str) -> Person:
         if not OneTimeLink.objects.filter(pk=link.pk, used_at=None).update(used_at=timezone.now()):
             raise LinkNotGood
         set_password(link.person, password)
+        revoke_tokens(link.person)
     logger.info("one-time link used", person=link.person.username, purpose=link.purpose)
     return link.person
 
@@ -166,6 +171,7 @@ def use_link(secret: str, password: str) -> Person:
 def set_password(person: Person, password: str, *, keep_sign_in: str | None = None) -> None:
     """Set a password that the person chose; their sign-ins end, except the one whose key is `keep_sign_in`.
 
+    Tokens stay good: programs work with them, and who knows the old password sees and revokes them on the same page.
     Raises ValidationError. Open one-time links are void from now on. Locks the person's row.
     """
     validate_password(password, person)
@@ -185,6 +191,16 @@ def end_sign_ins(person: Person, *, keep: str | None = None) -> int:
     return SignIn.objects.filter(person=person).exclude(session_key=keep or "").delete()[0]
 
 
+def revoke_tokens(person: Person) -> None:
+    """Make all of the person's tokens good for nothing, from the next request on."""
+    person.tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+
+
+def _publish() -> None:
+    """Once this is committed, let signer, doors and clusters know. Workers do the same, if this here fails."""
+    transaction.on_commit(publish_people, robust=True)
+
+
 def disable(person: Person, *, by: Person | None = None) -> None:
     """Let the person in no more: sign-ins, tokens and links end now, connections within a minute. Jobs go on.
 
@@ -196,15 +212,18 @@ def disable(person: Person, *, by: Person | None = None) -> None:
             raise AccountChangeRefused(f"{person} is the only administrator left.")
         Person.objects.filter(pk=person.pk).update(is_active=False)
         end_sign_ins(person)
-        person.tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+        revoke_tokens(person)
         _void_links(person)
+        _publish()
     person.is_active = False
     logger.info("person disabled", person=person.username, by=_name(by))
 
 
 def enable(person: Person, *, by: Person | None = None) -> None:
     """Let the person in again, with the password they had; tokens stay revoked."""
-    Person.objects.filter(pk=person.pk).update(is_active=True)
+    with transaction.atomic():
+        Person.objects.filter(pk=person.pk).update(is_active=True)
+        _publish()
     person.is_active = True
     logger.info("person enabled", person=person.username, by=_name(by))
 

@@ -147,7 +147,10 @@ def invite(request: HttpRequest, username: str) -> dict[str, Any]:
 
 @people.post("/{username}/reset", response=LinkOut, operation_id="reset_person", summary="Reset a password")
 def reset(request: HttpRequest, username: str) -> dict[str, Any]:
-    """A link with which somebody chooses a new password: good once, for 24 hours. For administrators."""
+    """A link with which somebody chooses a new password: good once, for 24 hours. For administrators.
+
+    Once it is used, their sign-ins end and their tokens are revoked.
+    """
     administrator = administrator_of(request)
     return _link(actions.reset(_person(username), by=administrator))
 

@@ -30,6 +30,9 @@ class Person(AbstractBaseUser):
     groups = models.JSONField(default=list, help_text="names of the groups on the clusters")
     is_administrator = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    in_file = models.BooleanField(
+        null=True, help_text="whether the environment file names the person; empty: it never did"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     password_chosen_at = models.DateTimeField(null=True, help_text="when the person last chose a password, if ever")
 
@@ -115,7 +118,7 @@ class SignInFailure(models.Model):
 
     username = models.CharField(max_length=150, db_index=True)
     address = models.CharField(max_length=45, db_index=True)
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    at = models.DateTimeField(db_index=True, help_text="by the database's clock")
 
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"

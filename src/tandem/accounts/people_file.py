@@ -1,7 +1,8 @@
 """The people file: who may enter the clusters, as every zone, the signer and the door read it.
 
-The database is where people are kept; the worker writes the file whenever it differs. Two workers may write it at the
-same time, and a late one may write what is older: the next look, seconds later, sets that right.
+The database is where people are kept. Whoever changes somebody writes the file at once, so that nobody disabled stays
+in for want of a worker; every worker writes it whenever it differs. Two may write at the same time, and a late one may
+write what is older: a worker's next look, seconds later, sets that right.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Who is it? Name and password, with tries limited per account and per address, counted in the database.
 
 A try is written down as failed *before* the password is looked at and taken back when it was right, so that many tries
-at once on many portal nodes cannot slip past the count. The answer never tells whether an account exists.
+at once on many portal nodes cannot slip past the count. All of them count by the database's clock, since their own may
+differ. The answer never tells whether an account exists.
 """
 
 import ipaddress
@@ -11,9 +12,9 @@ from datetime import datetime, timedelta
 import structlog
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
-from django.utils import timezone
 
 from tandem.accounts.models import Person, SignInFailure
+from tandem.clock import database_now
 
 logger = structlog.get_logger(__name__)
 
@@ -38,8 +39,9 @@ def check_sign_in(request: HttpRequest, username: str, password: str) -> Person:
     """The person with this name and password, who is enabled. Raises SignInRefused. Locks nothing."""
     account = username.strip().lower()[:150]
     address = network_of(request.META.get("REMOTE_ADDR", ""))
-    failure = SignInFailure.objects.create(username=account, address=address)
-    wait = _wait(account, address, timezone.now())
+    now = database_now()
+    failure = SignInFailure.objects.create(username=account, address=address, at=now)
+    wait = _wait(account, address, now)
     if wait:
         # Such a try does not count: who keeps trying would never be let in again.
         failure.delete()
@@ -89,4 +91,4 @@ def _minutes(seconds: int) -> str:
 
 def forget_old_failures() -> int:
     """Delete what no longer counts; says how many."""
-    return SignInFailure.objects.filter(at__lt=timezone.now() - WINDOW).delete()[0]
+    return SignInFailure.objects.filter(at__lt=database_now() - WINDOW).delete()[0]

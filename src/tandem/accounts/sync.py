@@ -6,6 +6,7 @@ import structlog
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 
+from tandem.accounts import actions
 from tandem.accounts.models import Person
 from tandem.environment import Administrator, Environment, User
 
@@ -22,23 +23,31 @@ class Synced:
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    disabled: list[str] = field(default_factory=list)
     administrator_password_set: bool = False
 
 
 def sync_people(environment: Environment, administrator_password: str | None = None) -> Synced:
-    """Add and update everybody whom the file names; who was added in the portal stays as they are.
+    """Make the portal's people of the file what the file says; who was added in the portal stays as they are.
 
-    Nobody is enabled, disabled or removed by it. The administrator's password is set unless that person has chosen
-    one. Raises SyncRefused, ValidationError (password). One transaction; locks the rows of the people of the file.
+    1. add and update everybody whom the file names; who comes back to it is enabled again
+    2. disable whom the file named and no longer names; their account, jobs and files stay
+    3. set the administrator's password, unless that person has chosen one
+
+    Who is in the file and was disabled in the portal stays disabled. Raises SyncRefused, ValidationError (password).
+    One transaction; locks the rows of the people of the file and of all enabled administrators.
     """
     done = Synced()
     with transaction.atomic():
         administrator = _sync(environment.administrator, done, groups=[])
         for user in environment.users:
             _sync(user, done, groups=user.groups)
+        _take_out({administrator.username, *(user.name for user in environment.users)}, done)
         if administrator_password is not None and administrator.password_chosen_at is None:
             done.administrator_password_set = _set_first_password(administrator, administrator_password)
-    logger.info("people of the environment file taken over", added=done.added, changed=done.changed)
+    logger.info(
+        "people of the environment file taken over", added=done.added, changed=done.changed, disabled=done.disabled
+    )
     return done
 
 
@@ -53,14 +62,32 @@ def _sync(wanted: Administrator | User, done: Synced, groups: list[str]) -> Pers
     elif person.uid != wanted.uid:
         # Their files on the clusters belong to the old uid.
         raise SyncRefused(f"{wanted.name} has the uid {person.uid}; the environment file says {wanted.uid}.")
-    administrator = person.is_administrator or isinstance(wanted, Administrator)
-    new = (wanted.full_name, list(groups), administrator)
-    if person.pk is None or (person.full_name, person.groups, person.is_administrator) != new:
+    # Whom the file took out, it brings back, as what it says. Whom somebody disabled in the portal stays disabled.
+    kept = person.is_administrator and person.in_file is not False
+    administrator = kept or isinstance(wanted, Administrator)
+    enabled = person.is_active or person.in_file is False
+    new = (wanted.full_name, list(groups), administrator, enabled)
+    if person.pk is None or (person.full_name, person.groups, person.is_administrator, person.is_active) != new:
         if person.pk is not None:
             done.changed.append(wanted.name)
-        person.full_name, person.groups, person.is_administrator = new
+        person.full_name, person.groups, person.is_administrator, person.is_active = new
+        person.in_file = True
         person.save()
+    elif not person.in_file:
+        Person.objects.filter(pk=person.pk).update(in_file=True)
     return person
+
+
+def _take_out(named: set[str], done: Synced) -> None:
+    """Disable whom the file no longer names; whoever enables them again in the portal keeps them from then on."""
+    for person in Person.objects.select_for_update().filter(in_file=True).exclude(username__in=named):
+        Person.objects.filter(pk=person.pk).update(in_file=False)
+        if person.is_active:
+            try:
+                actions.disable(person)
+            except actions.AccountChangeRefused as refused:
+                raise SyncRefused(f"{person} cannot be taken out of the file: {refused}") from refused
+            done.disabled.append(person.username)
 
 
 def _set_first_password(person: Person, password: str) -> bool:

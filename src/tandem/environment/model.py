@@ -265,7 +265,11 @@ class Environment(Part):
     database: Database = Field(Database(), description="The database's capacity.")
     portal: Portal = Field(Portal(), description="The web portal.")
     administrator: Administrator = Field(Administrator(), description="The first person.")
-    users: list[User] = Field([], max_length=5000, description="Everybody else; more can be added in the portal.")
+    users: list[User] = Field(
+        [],
+        max_length=5000,
+        description="Everybody else. Who is taken out is disabled; more people can be added in the portal.",
+    )
     failover: Failover = Field(Failover(), description="Times of failing over.")
     local: LocalSettings = Field(LocalSettings(), description="How it behaves on this machine.")
 

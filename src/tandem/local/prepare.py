@@ -8,7 +8,7 @@ from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.progress import StepError
 from tandem.local.render import Tree, core_tree, first_people, zone_tree
 from tandem.local.secrets import Secrets, ensure_certificates
-from tandem.local.state import State, ensure_directory, write_file
+from tandem.local.state import State, ensure_directory, ensure_people_directory, write_file
 
 
 def prepare_state(layout: Layout, state: State) -> dict[str, Tree]:
@@ -17,7 +17,7 @@ def prepare_state(layout: Layout, state: State) -> dict[str, Tree]:
     secrets.prepare([zone.accounting_database for zone in layout.zones], [head.cluster.name for head in layout.heads])
     certificate = ensure_certificates(state.secrets, state.authority, ["localhost", layout.environment.name])
     worker = SERVICE_IDS["tandem-worker"]
-    ensure_directory(state.people, 0o755, worker)
+    ensure_people_directory(state)
     if not (state.people / PEOPLE_FILE.name).exists():
         write_file(state.people / PEOPLE_FILE.name, first_people(layout.environment), 0o644, worker)
     trees = {"core": core_tree(layout, state, secrets, certificate)}

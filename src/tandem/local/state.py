@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tandem.local.names import SERVICE_IDS
+
 STATE = Path(os.environ.get("TANDEM_STATE", "/var/lib/tandem"))
 LOCKS = Path("/run/tandem")
 
@@ -71,6 +73,11 @@ def ensure_directory(path: Path, mode: int = 0o755, uid: int = 0, gid: int | Non
     path.chmod(mode)
     os.chown(path, uid, uid if gid is None else gid)
     return path
+
+
+def ensure_people_directory(state: State) -> Path:
+    """Where the people file is: the portal's own services replace it there, and nobody else does."""
+    return ensure_directory(state.people, 0o775, SERVICE_IDS["tandem-worker"], SERVICE_IDS["tandem"])
 
 
 def write_file(path: Path, content: str | bytes, mode: int = 0o644, uid: int = 0) -> bool:

@@ -15,7 +15,7 @@ from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.network import connect_core, connect_zone
 from tandem.local.processes import Init, children, find_init, identifier, kill, require_init
 from tandem.local.root import Bind, RootSpec
-from tandem.local.state import State, ensure_directory, write_file
+from tandem.local.state import State, ensure_directory, ensure_people_directory, write_file
 
 SOURCE = Path(__file__).parents[2]
 VENV = Path(sys.prefix)
@@ -107,7 +107,7 @@ def zone_order(state: State, zone: ZoneLayout, environment: Environment) -> Orde
         Bind(own / "slurm", "/var/lib/slurm", writable=True),
         Bind(log, "/var/log", writable=True),
         Bind(ensure_directory(state.efs), f"/.storage{shared}", writable=True),
-        Bind(ensure_directory(state.people, 0o755, SERVICE_IDS["tandem-worker"]), str(PEOPLE_FILE.parent), True),
+        Bind(ensure_people_directory(state), str(PEOPLE_FILE.parent), writable=True),
     ]
     for head in zone.heads:
         ensure_directory(own / "slurm" / head.cluster.name, 0o700, SERVICE_IDS["slurm"])

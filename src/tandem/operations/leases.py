@@ -12,7 +12,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
-from tandem.jobs.clock import database_now
+from tandem.clock import database_now
 from tandem.operations.models import Lease
 
 log = structlog.get_logger()

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import Count, Min, Q, QuerySet
 
+from tandem.clock import database_now
 from tandem.clusters.models import Cluster, ClusterState
-from tandem.jobs.clock import database_now
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Followed, Job, Placement, PlacementState
 from tandem.operations.models import Lease
 

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from problem
         except ValidationError as problem:
             raise CommandError(f"The administrator's password: {' '.join(problem.messages)}") from problem
-        for words, names in (("added", done.added), ("changed", done.changed)):
+        for words, names in (("added", done.added), ("changed", done.changed), ("disabled", done.disabled)):
             if names:
                 self.stdout.write(f"{words}: {', '.join(names)}")
         if done.administrator_password_set:
