@@ -132,6 +132,7 @@ class Output {
     on("end", () => {
       this.over = true;
       this.close();
+      this.empty.textContent = "Nothing was written.";
       this.say(this.skipped);
     });
     on("signed-out", () => {
