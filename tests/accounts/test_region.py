@@ -36,7 +36,7 @@ def choose_password(region: Region, administrator: httpx.Client, name: str) -> s
     password = f"{secrets.token_hex(8)}-Aa1!"
     with region.client() as client:
         client.get("/link")
-        form = {"secret": secret, "new_password": password, "new_password_again": password}
+        form = {"secret": secret, "new_password": password, "repeated": password}
         form["csrfmiddlewaretoken"] = client.cookies["__Host-csrf"]
         answer = client.post("/link/use", data=form, headers={"Referer": f"{region.url}/link"})
         assert answer.status_code == 204, answer.text

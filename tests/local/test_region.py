@@ -30,7 +30,7 @@ def test_a_shell_is_on_the_host_as_the_person_and_ends_as_the_command_does(regio
     command = [sys.executable, "-m", "tandem", "shell", "--file", str(region.file), *words]
     done = subprocess.run(command, input="typed\n", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()) == (3, ["head-cluster1", "alice", "two  words", "typed"])
-    inside = tandem("shell", "--file", str(region.file), "cluster2/always-on-st-1", "id", "-u")
+    inside = tandem("shell", "--file", str(region.file), "cluster2/always-on-st-1", "--", "id", "-u")
     assert inside.stdout == "0\n"
     nowhere = tandem("shell", "--file", str(region.file), "nowhere", "true", check=False)
     assert nowhere.returncode == 1

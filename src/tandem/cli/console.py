@@ -15,28 +15,39 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """Exit statuses and what they mean. From 64 to 78 they are those of sysexits.h."""
+    """Exit statuses. From 64 to 78 they are those of sysexits.h."""
 
-    meaning: str
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CANCELLED = 3
+    TIMEOUT = 4
+    REFUSED = 65
+    NOTHING_THERE = 66
+    UNAVAILABLE = 69
+    NOT_ALLOWED = 77
+    GAVE_UP = 124
+    INTERRUPTED = 130
 
-    def __new__(cls, status: int, meaning: str) -> "Exit":
-        """A number that knows its meaning, from which the reference page is made."""
-        one = int.__new__(cls, status)
-        one._value_ = status
-        one.meaning = meaning
-        return one
+    @property
+    def meaning(self) -> str:
+        """In words: for problems, and for the reference page."""
+        return _MEANINGS[self]
 
-    DONE = 0, "Done."
-    FAILED = 1, "Failed; or the job that was waited for did."
-    USAGE = 2, "The command was not understood."
-    CANCELLED = 3, "The job that was waited for was cancelled."
-    TIMEOUT = 4, "The job that was waited for reached its time limit."
-    REFUSED = 65, "The portal refused what was sent."
-    NOTHING_THERE = 66, "There is no such thing."
-    UNAVAILABLE = 69, "The portal does not answer."
-    NOT_ALLOWED = 77, "Not signed in, or not allowed."
-    GAVE_UP = 124, "Gave up waiting, as told."
-    INTERRUPTED = 130, "Interrupted."
+
+_MEANINGS = {
+    Exit.DONE: "Done.",
+    Exit.FAILED: "Failed; or the job that was waited for did.",
+    Exit.USAGE: "The command was not understood.",
+    Exit.CANCELLED: "The job that was waited for was cancelled.",
+    Exit.TIMEOUT: "The job that was waited for reached its time limit.",
+    Exit.REFUSED: "The portal refused what was sent.",
+    Exit.NOTHING_THERE: "There is no such thing.",
+    Exit.UNAVAILABLE: "The portal does not answer.",
+    Exit.NOT_ALLOWED: "Not signed in, or not allowed.",
+    Exit.GAVE_UP: "Gave up waiting, as told.",
+    Exit.INTERRUPTED: "Interrupted.",
+}
 
 
 # Answers go to stdout; what happens meanwhile, and what goes wrong, to stderr.
