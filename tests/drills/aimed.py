@@ -52,7 +52,7 @@ def run_aimed(aim: Aim, environment: Environment, say: Say) -> Outcome:
     """Submit, wait until the moment has come, strike, wait for all jobs, judge."""
     fault = aim.fault(environment, Layout(environment).zones[0])
     with Portal(environment) as portal, watching(portal, say) as watch:
-        begin = f"{datetime.now() + timedelta(seconds=aim.together):%H:%M:%S}" if aim.together else ""
+        begin = f"{datetime.now() + timedelta(seconds=aim.together):%Y-%m-%dT%H:%M:%S}" if aim.together else ""
         jobs = [replace(one, begin=begin) for one in (*aim.jobs, *aim.meanwhile)]
         trial = Trial(environment, portal, jobs, say)
         watch.look = trial.look
@@ -202,7 +202,7 @@ AIMS = {
     "compare-and-swap": Aim(
         Oversleep,
         tuple(Wanted("single", "cluster1", seconds=3.0) for _ in range(16)),
-        together=20,
+        together=30,
         ready=all_wait,
         hold=60.0,
         until=all_over,

@@ -18,7 +18,7 @@ from tandem.environment import Cluster, Environment
 class Wanted:
     """A job before it is submitted.
 
-    `delay`: it is not to start for so many seconds; `begin`: nor before this time of day. `cancel_after`: so many
+    `delay`: it is not to start for so many seconds; `begin`: nor before this time. `cancel_after`: so many
     seconds after it was taken.
     """
 
