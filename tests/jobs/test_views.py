@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
-from tandem.jobs import outputs, views
+from tandem.jobs import outputs
 from tandem.jobs.job_page import job_page
 from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task, new_placement_id
 from tandem.jobs.outputs import OutputFile, OutputList
@@ -62,80 +62,6 @@ class TestTheList:
         page = text_of(adas, "jobs")
         assert "No jobs yet" in page
         assert reverse("applications") in page
-
-    def test_pages_neither_skip_nor_repeat_a_job_when_new_ones_come(
-        self, ada: Person, adas: Client, make_job: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(views, "JOBS_A_PAGE", 3)
-        same_moment = timezone.now()
-        made = [make_job(ada, f"job {number}") for number in range(8)]
-        Job.objects.update(created_at=same_moment)
-        seen, address = [], reverse("jobs")
-        while True:
-            context = adas.get(address).context
-            seen += [job.pk for job in context["jobs"]]
-            make_job(ada, "meanwhile")
-            if not context["next"]:
-                break
-            address = f"{reverse('jobs')}?before={context['next']}"
-        assert len(seen) == len(set(seen)) == 8
-        assert set(seen) == {job.pk for job in made}
-
-    @pytest.mark.parametrize("before", ["nonsense", "00000000-0000-0000-0000-000000000000"])
-    def test_a_cursor_that_was_never_given_is_refused(self, before: str, adas: Client) -> None:
-        assert adas.get(f"{reverse('jobs')}?before={before}").status_code == 400
-
-    def test_nobodys_cursor_can_be_another_persons_job(self, bob: Person, adas: Client, make_job: Any) -> None:
-        assert adas.get(f"{reverse('jobs')}?before={make_job(bob).pk}").status_code == 400
-
-    @pytest.mark.parametrize(("words", "found"), [("FLUTTER", {"wing"}), ("in", {"wing", "engine"}), ("%", {"100 %"})])
-    def test_jobs_are_found_by_name_and_by_project(
-        self, words: str, found: set[str], ada: Person, bob: Person, adas: Client, make_job: Any
-    ) -> None:
-        for name, project in (("wing", "flutter 2"), ("engine", ""), ("100 %", "")):
-            Job.objects.filter(pk=make_job(ada, name).pk).update(project=project)
-        Job.objects.filter(pk=make_job(bob, "wing of bob").pk).update(project="flutter 2")
-        assert {job.name for job in adas.get(reverse("jobs"), {"search": f" {words} "}).context["jobs"]} == found
-
-    def test_a_search_goes_on_from_page_to_page_and_while_jobs_change(
-        self, ada: Person, adas: Client, make_job: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(views, "JOBS_A_PAGE", 2)
-        for number in range(5):
-            make_job(ada, f"a&b {number}")
-            make_job(ada, "other")
-        first = adas.get(reverse("jobs"), {"search": "a&b"})
-        assert f'hx-get="{reverse("jobs")}?search=a%26b"' in first.content.decode()
-        seen = [job.name for job in first.context["jobs"]]
-        response = first
-        while response.context["next"]:
-            address = f"?search=a%26b&amp;before={response.context['next']}"
-            assert address in response.content.decode()
-            response = adas.get(reverse("jobs") + address.replace("&amp;", "&"))
-            seen += [job.name for job in response.context["jobs"]]
-        assert seen == [f"a&b {number}" for number in (4, 3, 2, 1, 0)]
-
-    def test_a_search_that_finds_nothing_says_so_and_leads_back(self, ada: Person, adas: Client, make_job: Any) -> None:
-        make_job(ada, "hers")
-        page = adas.get(reverse("jobs"), {"search": "<none>"}).content.decode()
-        assert "No job found" in page
-        assert "&lt;none&gt;" in page
-        assert "Show all" in page
-        assert "No jobs yet" not in page
-
-    def test_a_change_fetches_the_rows_alone(self, ada: Person, adas: Client, make_job: Any) -> None:
-        make_job(ada, "hers")
-        page = text_of(adas, "jobs", None, **HX)
-        assert "hers" in page
-        assert "<html" not in page
-
-    def test_it_costs_the_same_queries_however_many_jobs(
-        self, ada: Person, adas: Client, make_job: Any, django_assert_max_num_queries: Any
-    ) -> None:
-        for number in range(20):
-            make_job(ada, f"job {number}")
-        with django_assert_max_num_queries(6):
-            text_of(adas, "jobs")
 
     def test_it_listens_from_the_moment_it_was_made(self, ada: Person, adas: Client, make_job: Any) -> None:
         make_job(ada)

@@ -93,15 +93,24 @@ class JobSubmissionForm(forms.Form):
         *,
         person: Person,
         environment: Environment | None,
-        chosen: Mapping[str, str] | None = None,
+        chosen: Mapping[str, Any] | None = None,
     ) -> None:
-        fresh = {"cluster": ANY_CLUSTER, "idempotency_key": uuid.uuid4().hex}
-        super().__init__(data, files, initial=fresh | dict(chosen or {}))
+        super().__init__(data, files)
+        if "script" in data if data is not None else (chosen or {}).get("script"):
+            self._take_a_script()
+        self.initial = {"cluster": ANY_CLUSTER, "idempotency_key": uuid.uuid4().hex, **(chosen or {})}
         self.submission: Submission | None = None
         self._person = person
         self._environment = environment
         self._clusters = known_clusters()
         self._offer(cluster=self.now("cluster"), queue=self.now("queue"))
+
+    def _take_a_script(self) -> None:
+        """The form of a job that was a whole script: in place of an executable and what belongs to one."""
+        for field in ("executable", "options", "launcher"):
+            del self.fields[field]
+        widget = forms.Textarea({"class": "form-control font-monospace", "rows": "16", "spellcheck": "false"})
+        self.fields["script"] = forms.CharField(label=LABELS["script"], required=False, strip=False, widget=widget)
 
     def now(self, field: str) -> str:
         """What stands in a field: as sent, else as the fresh form has it."""
@@ -114,6 +123,8 @@ class JobSubmissionForm(forms.Form):
             ("queue", queue_choices(self._clusters, cluster)),
             ("launcher", list(LAUNCHERS)),
         ):
+            if field not in self.fields:
+                continue
             typed = self.now(field)
             offered = [*choices, *([(typed, typed)] if typed not in dict(choices) and typed else [])]
             cast(forms.Select, self.fields[field].widget).choices = offered
@@ -175,7 +186,8 @@ class JobSubmissionForm(forms.Form):
     @property
     def more_is_open(self) -> bool:
         """Whether what stands behind "More" must be seen: something was filled in there, or is wrong there."""
-        return any(self.errors.get(field) or self.now(field) not in ("", "none") for field in MORE) or bool(
+        shown = [field for field in MORE if field in self.fields]
+        return any(self.errors.get(field) or self.now(field) not in ("", "none") for field in shown) or bool(
             self["restartable"].value()
         )
 

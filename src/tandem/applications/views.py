@@ -1,19 +1,23 @@
 """Pages of applications: the list, a form, and the small fragments that a form asks for while it is filled in."""
 
+import uuid
 from typing import cast
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tandem.accounts.models import Person
 from tandem.applications.browse import BrowseFailed, browse
-from tandem.applications.catalogue import APPLICATIONS, Application, find_application
+from tandem.applications.catalogue import APPLICATIONS, JOB_SUBMISSION, Application, find_application
 from tandem.applications.choices import known_clusters, queue_choices
 from tandem.applications.forms import CHOOSE_AGAIN, JobSubmissionForm
 from tandem.jobs import actions
+from tandem.jobs.models import Job
+from tandem.jobs.queries import visible_jobs
+from tandem.jobs.resubmit import form_fields
 from tandem.jobs.script import payload_for, preview
 from tandem.jobs.submission import SubmissionInvalid
 from tandem.node import this_environment
@@ -63,13 +67,27 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     return page(request, application, form)
 
 
-def page(request: HttpRequest, application: Application, form: JobSubmissionForm) -> HttpResponse:
-    """The form's page: fresh, or with what was typed and what is wrong with it; the first error has the focus."""
+@require_GET
+def again(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """The form of an earlier job, filled in as that was: to be changed, and submitted as another job."""
+    job = get_object_or_404(visible_jobs(person_of(request)), pk=job_id)
+    application = find_application(job.application) or JOB_SUBMISSION
+    chosen = form_fields(job.submission)
+    form = application.form(person=person_of(request), environment=this_environment(), chosen=chosen)
+    return page(request, application, form, earlier=job)
+
+
+def page(
+    request: HttpRequest, application: Application, form: JobSubmissionForm, earlier: Job | None = None
+) -> HttpResponse:
+    """The form's page: fresh, as an `earlier` job was, or with what was typed and what is wrong with it; the first
+    error has the focus.
+    """
     if form.first_error:
         form.fields[form.first_error].widget.attrs["autofocus"] = True
     if form.upload_is_lost:
         form["input_upload"].help_text = CHOOSE_AGAIN
-    context = {"title": application.name, "application": application, "form": form}
+    context = {"title": application.name, "application": application, "form": form, "earlier": earlier}
     response = render(request, "applications/submit.html", context)
     # A form that comes out of a cache would carry the key of a job that exists.
     patch_cache_control(response, no_store=True, private=True)

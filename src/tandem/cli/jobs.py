@@ -1,4 +1,4 @@
-"""`tandem job …`: submit, list, show, wait, cancel, hold, release, requeue. Output is in `cli/outputs.py`."""
+"""`tandem job …`: submit, show, wait, cancel, hold, release, requeue. Others are in `job_list.py`, `outputs.py`."""
 
 import shlex
 import stat
@@ -16,26 +16,26 @@ from rich.text import Text
 from tandem.cli.client import Portal
 from tandem.cli.connection import connected, full_id
 from tandem.cli.console import AsJson, Exit, err, fail, out, print_json
+from tandem.cli.job_list import STYLES, cancel_outside, list_jobs, word_of
 from tandem.cli.outputs import output
 from tandem.cli.times import ago, took
 from tandem.clusters.request import fields_of_directives
 
 app = typer.Typer(name="job", help="Submit jobs and look after them.", no_args_is_help=True)
+app.command("list")(list_jobs)
 app.command()(output)
 
 FIRST_ANSWER_WAIT = 2
 ENDINGS = {"COMPLETED": Exit.DONE, "FAILED": Exit.FAILED, "CANCELLED": Exit.CANCELLED, "TIMEOUT": Exit.TIMEOUT}
-STYLES = {
-    "ACCEPTED": "dim",
-    "PENDING": "yellow",
-    "RUNNING": "blue",
-    "COMPLETED": "green",
-    "FAILED": "red",
-    "TIMEOUT": "red",
-    "UNKNOWN": "magenta",
-}
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or enough of its beginning.")]
+JobToCancel = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="A job's id, or enough of its beginning; CLUSTER/ID for one that was submitted outside the portal.",
+    ),
+]
 
 
 class Launcher(StrEnum):
@@ -138,39 +138,6 @@ def submit(
         raise typer.Exit(ENDINGS[job["state"]])
 
 
-@app.command("list")
-def list_jobs(
-    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Only jobs on this cluster.")] = None,
-    project: Annotated[str | None, typer.Option(help="Only jobs of this project.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="At most so many, the newest first.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List jobs, the newest first: your own; everybody's for an administrator."""
-    states = [word.upper() for word in state or []] or None
-    with connected() as portal:
-        jobs = list(portal.pages("/jobs", limit, state=states, cluster=cluster, project=project))
-    if as_json:
-        print_json(jobs)
-        return
-    if not jobs:
-        err.print("No jobs. Submit one: tandem job submit EXECUTABLE")
-        return
-    several = len({job["owner"] for job in jobs}) > 1
-    table = Table("Job", *(["Owner"] if several else []), "Name", "State", "Cluster", "Queue", "Submitted", box=None)
-    for job in jobs:
-        table.add_row(
-            job["id"][:8],
-            *([Text(job["owner"])] if several else []),
-            Text(job["name"]),
-            Text(word_of(job), style=STYLES.get(job["state"], "")),
-            Text(job["cluster"] or job["wanted_cluster"]),
-            Text(job["queue"]),
-            ago(job["created_at"]),
-        )
-    out.print(table)
-
-
 @app.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job: its state and why, where it was placed, and how it ended."""
@@ -259,9 +226,12 @@ def wait(
 
 
 @app.command()
-def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+def cancel(job_id: JobToCancel, as_json: AsJson = False) -> None:
     """Cancel a job."""
-    act(job_id, "cancel", as_json)
+    if "/" in job_id:
+        cancel_outside(job_id, as_json)
+    else:
+        act(job_id, "cancel", as_json)
 
 
 @app.command()
@@ -329,13 +299,6 @@ def follow_to_end(portal: Portal, job_id: str, timeout: float | None = None) -> 
             raise fail(f"{job_id} is still {word_of(job)}; gave up waiting.", Exit.GAVE_UP)
         time.sleep(pause if left is None else min(pause, left))
         pause = min(pause * 1.3, 5.0)
-
-
-def word_of(job: dict[str, Any]) -> str:
-    """A job's state in a word."""
-    if job["cancelling"]:
-        return "cancelling"
-    return "held" if job["held"] and job["state"] in ("ACCEPTED", "PENDING") else str(job["state"]).lower()
 
 
 def say_state(job: dict[str, Any]) -> None:

@@ -25,6 +25,14 @@ DEADLINE = COMMAND_TIME + 7.0
 WATCH_TIME = 30.0
 
 CANCEL = CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
+# The scheduler hands its ids out again: what has this one now must have been submitted by this person at this time.
+CANCEL_OUTSIDE = f"""
+{CLEAN}
+TZ=UTC0
+export TZ
+there=$(timeout {LIST_TIME} squeue -h -a -t all -u "$1" -j "$2" -o %V) || exit
+case $there in *"$3"*) slurm scancel --user="$1" "$2" ;; esac
+"""
 CONTROL = CLEAN + 'slurm scontrol "$@"'
 
 LOOK_UP = f"""
@@ -65,6 +73,12 @@ class Slurm:
         """End all jobs of this placement; none is not an error. `owner`, when an administrator acts for somebody."""
         answer = self._door.run(user, self.cluster, CANCEL, [owner or user, str(placement)], deadline=DEADLINE)
         self._expect_done(answer)
+
+    def cancel_outside(self, user: str, scheduler_id: str, submitted_at: datetime, owner: str) -> None:
+        """End a job of `owner` that is no placement; one that is over already is not an error."""
+        args = [owner, scheduler_id, f"{submitted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"]
+        deadline = DEADLINE + LIST_TIME
+        self._expect_done(self._door.run(user, self.cluster, CANCEL_OUTSIDE, args, deadline=deadline))
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         """Keep it from starting."""

@@ -15,10 +15,12 @@ from django.utils import timezone
 from tandem.accounts.models import Person
 from tandem.jobs.models import (
     FINAL_STATES,
+    OPEN_OUTSIDE,
     Event,
     InputUpload,
     Job,
     JobState,
+    OutsideJob,
     Placement,
     PlacementState,
     Spooler,
@@ -138,6 +140,22 @@ def cancel_job(job: Job, by: Person) -> None:
             Event.objects.create(owner_id=job.owner_id, job=job, kind="job.cancel", data={"by": by.username})
     job.refresh_from_db()
     if not recorded and job.cancel_wanted_at is None:
+        raise ActionRefused(f"the job is over: {job.get_state_display()}")
+
+
+@done_again
+def cancel_outside_job(job: OutsideJob, by: Person) -> None:
+    """Record that a job outside the portal is to end: the scheduler is asked for it as `by`, and decides.
+
+    One compare-and-swap on the job's row; asking twice is asking once. Raises ActionRefused when the job is over.
+    """
+    rows = OutsideJob.objects.filter(OPEN_OUTSIDE, pk=job.pk, cancel_wanted_at=None)
+    with transaction.atomic():
+        if rows.update(cancel_wanted_at=timezone.now(), cancel_wanted_by=by, reason=""):
+            data = {"by": by.username}
+            Event.objects.create(owner_id=job.owner_id, outside_job=job.pk, kind="outside.cancel", data=data)
+    job.refresh_from_db()
+    if job.is_over:
         raise ActionRefused(f"the job is over: {job.get_state_display()}")
 
 

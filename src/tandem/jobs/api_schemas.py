@@ -12,7 +12,7 @@ from ninja import Schema
 from ninja.errors import ValidationError
 from ninja.pagination import CursorPagination
 
-from tandem.jobs.models import Job, JobState, PlacementState
+from tandem.jobs.models import Job, JobState, PlacementState, Spooler
 from tandem.jobs.tasks import task_counts
 from tandem.jobs.wish_words import silent_clusters, wishes
 
@@ -80,7 +80,8 @@ class JobOut(Schema):
 
     @staticmethod
     def resolve_spooler(job: Job) -> str:
-        return job.spooler.path
+        # It is its job's owner's, and need not be looked up.
+        return Spooler(id=job.spooler_id, owner=job.owner).path
 
 
 class TaskOut(Schema):

@@ -30,7 +30,7 @@ MOST_CHANGES = 200
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """As much of an event as decides who is told."""
+    """As much of an event as decides who is told. `job` may be one outside the portal as well."""
 
     id: int
     job: uuid.UUID | None
@@ -104,7 +104,8 @@ def newest_event_id() -> int:
 def events_after(last_id: int, gaps: tuple[int, ...] = ()) -> list[Notice]:
     """Events newer than `last_id`, and those of the gaps that have come since; oldest first."""
     rows = Event.objects.filter(Q(id__gt=last_id) | Q(id__in=gaps)).order_by("id")
-    return [Notice(*row) for row in rows.values_list("id", "job_id", "owner_id", "kind")[: BATCH + len(gaps)]]
+    found = rows.values_list("id", "job_id", "outside_job", "owner_id", "kind")[: BATCH + len(gaps)]
+    return [Notice(pk, job or outside, owner, kind) for pk, job, outside, owner, kind in found]
 
 
 class EventReader:

@@ -31,6 +31,7 @@ from tandem.clusters.errors import DoorError
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 from tandem.environment import Environment
+from tandem.jobs import outside
 from tandem.jobs.cases import Circumstances, JobCase
 from tandem.jobs.control import Door, Reading, read_controls, seal
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
@@ -54,7 +55,7 @@ STORAGE_AVOIDED = 30.0  # seconds
 Found = TypeVar("Found")
 
 
-class LookingUp(Scheduler, Accounting, Protocol):
+class LookingUp(Scheduler, Accounting, outside.Cancels, Protocol):
     """A scheduler, as much of it as following needs."""
 
     def look_up(self, user: str, placement: uuid.UUID, since: datetime | None = None) -> Sequence[SchedulerJob]: ...
@@ -93,7 +94,8 @@ class Follower:
             if found is None:
                 return
             applied = found
-            self.ask_history_since = applied.unseen_since
+            unseen = (applied.unseen_since, outside.take_in(self.cluster, applied.strangers, picture))
+            self.ask_history_since = min((since for since in unseen if since), default=None)
             show_waiting(self.cluster, applied.waiting)
             applied.changed |= self._look_up_missing(applied.missing)
         answering = _answering()
@@ -103,11 +105,14 @@ class Follower:
         if picture is None:
             return
         cancel_leftovers(self.cluster, self.scheduler_of(self.cluster))
+        outside.carry_out_cancels(self.cluster, self.scheduler_of(self.cluster))
         self.follow_jobs(self._choose(applied, answering), applied, answering)
 
     def _show_silence(self) -> None:
         last = Cluster.objects.filter(name=self.cluster).values_list("last_answer_at", flat=True).first()
-        show_silence(self.cluster, f" since {last:%H:%M:%S} UTC" if last else "")
+        since = f" since {last:%H:%M:%S} UTC" if last else ""
+        show_silence(self.cluster, since)
+        outside.show_silence(self.cluster, since)
 
     def _look_up_missing(self, missing: Iterable[uuid.UUID]) -> set[uuid.UUID]:
         """Ask once more, precisely, before a placement counts as lost. No answer: it stays what it is."""

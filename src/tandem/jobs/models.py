@@ -128,9 +128,16 @@ class Job(models.Model):
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.CharField(max_length=64, blank=True)
 
+    is_outside = False
+
     class Meta:
+        # Lists are read backwards along an index, newest first: what they filter by comes first, or is in the index.
         indexes = [
-            models.Index(fields=["owner", "-created_at"]),
+            models.Index(fields=["created_at", "id"]),
+            models.Index(fields=["owner", "created_at", "id"]),
+            models.Index(fields=["state", "created_at", "id"]),
+            models.Index(fields=["owner", "state", "created_at", "id"]),
+            models.Index(fields=["project", "created_at", "id"]),
             models.Index(fields=["place_wanted", "next_try_at"]),
             models.Index(fields=["cluster", "state"]),
         ]
@@ -147,10 +154,7 @@ class Job(models.Model):
     @property
     def last_seen_at(self) -> datetime | None:
         """Of an UNKNOWN job, when it was last seen for sure; None of others. Needs `queries.with_last_sight`."""
-        if self.state != JobState.UNKNOWN:
-            return None
-        answered: datetime | None = getattr(self, "cluster_answered_at", None)
-        return min(self.state_since, answered or self.state_since)
+        return _last_seen(self)
 
     @property
     def is_final(self) -> bool:
@@ -165,6 +169,87 @@ class Job(models.Model):
     def is_cancelling(self) -> bool:
         """A cancel is wanted, and it is not yet certain that no run is left."""
         return self.cancel_wanted_at is not None and not self.is_final
+
+
+def _last_seen(job: "Job | OutsideJob") -> datetime | None:
+    if job.state != JobState.UNKNOWN:
+        return None
+    answered: datetime | None = getattr(job, "cluster_answered_at", None)
+    return min(job.state_since, answered or job.state_since)
+
+
+class OutsideJob(models.Model):
+    """A job that somebody submitted on a cluster itself, as polls of the cluster show it. An array is one row.
+
+    A scheduler hands its ids out again, so the time of submission counts as well. `poll_number` is that of the poll
+    that changed the row last: an older poll changes nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    cluster = models.CharField(max_length=40)
+    scheduler_id = models.CharField(max_length=40)
+    name = models.CharField(max_length=200)
+    queue = models.CharField(max_length=80, blank=True)
+    state = models.CharField(max_length=10, choices=JobState)
+    state_since = models.DateTimeField()
+    reason = models.TextField(blank=True, help_text="in words: why it is unknown, or was not cancelled")
+    scheduler_state = models.CharField(max_length=40, blank=True)
+    scheduler_reason = models.CharField(max_length=200, blank=True)
+    nodes = models.TextField(blank=True)
+    exit_code = models.IntegerField(null=True)
+    created_at = models.DateTimeField(help_text="when it was submitted, by the scheduler's clock")
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    poll_number = models.PositiveBigIntegerField(default=0)
+    misses = models.PositiveIntegerField(
+        default=0, help_text="polls in a row that looked everywhere and did not see it"
+    )
+    seen_at = models.DateTimeField(help_text="a time at which it was there, not much before the last one")
+    gone_at = models.DateTimeField(null=True, help_text="when its cluster was found to know nothing of it")
+    cancel_wanted_at = models.DateTimeField(null=True)
+    cancel_wanted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    is_outside = True
+    is_held = False
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["created_at", "id"]),
+            models.Index(fields=["owner", "created_at", "id"]),
+            models.Index(fields=["cluster", "state"]),
+            models.Index(fields=["scheduler_id"]),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "scheduler_id", "created_at"], name="one_outside_job_per_submission"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.scheduler_id}"
+
+    @property
+    def last_seen_at(self) -> datetime | None:
+        """Of an UNKNOWN job, when it was last seen for sure; None of others. Needs `queries.with_last_sight`."""
+        return _last_seen(self)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    @property
+    def is_over(self) -> bool:
+        """It ended, or nobody knows of it any more."""
+        return self.is_final or self.gone_at is not None
+
+    @property
+    def is_cancelling(self) -> bool:
+        """A cancel is wanted, and it is still there."""
+        return self.cancel_wanted_at is not None and not self.is_over
+
+
+OPEN_OUTSIDE = models.Q(gone_at=None) & ~models.Q(state__in=FINAL_STATES)
 
 
 class InputUpload(models.Model):
@@ -220,7 +305,11 @@ class Placement(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["cluster", "state"]), models.Index(fields=["cluster", "created_at"])]
+        indexes = [
+            models.Index(fields=["cluster", "state"]),
+            models.Index(fields=["cluster", "created_at"]),
+            models.Index(fields=["scheduler_id"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.job_id} on {self.cluster}"
@@ -255,6 +344,7 @@ class Event(models.Model):
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True)
     job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="events")
+    outside_job = models.UUIDField(null=True, help_text="of an OutsideJob, which is kept for a while only")
     kind = models.CharField(max_length=40)
     data = models.JSONField(default=dict)
 

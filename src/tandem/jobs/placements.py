@@ -59,6 +59,7 @@ class Applied:
 
     With `unseen_since`, some placement was not seen: the next poll is to ask the accounting database from then on.
     `waiting` has those that wait as before, by what the scheduler now says of it: that is only to be shown.
+    `strangers` are not Tandem's: see outside.py.
     """
 
     changed: set[uuid.UUID] = field(default_factory=set)
@@ -66,6 +67,7 @@ class Applied:
     observed: Observed = field(default_factory=dict)
     unseen_since: datetime | None = None
     waiting: dict[tuple[str, str], list[Placement]] = field(default_factory=lambda: defaultdict(list))
+    strangers: list[SchedulerJob] = field(default_factory=list)
 
 
 @done_again
@@ -83,7 +85,7 @@ def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
             return None
         Followed.objects.filter(cluster=cluster).update(poll_number=picture.poll)
         evidence = picture.ended_since is not None and picture.drained and _is_up(cluster)
-        applied = Applied()
+        applied = Applied(strangers=[job for job in (*picture.jobs, *picture.ended) if not job.placement])
         known = _known_placements(cluster, seen)
         for username, placement in known:
             _take_into_account(placement, seen.pop((username, placement.pk), []), picture, evidence, applied)
@@ -91,6 +93,8 @@ def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
             if adopted := adopt(user, placement_id, cluster, PlacementState.SUBMITTED, records=records):
                 applied.changed.add(adopted.job_id)
                 _note_tasks(applied, placement_id, records)
+            else:
+                applied.strangers += records
         for (state, reason), placements in applied.waiting.items():
             _still_waiting(placements, state, reason)
     return applied

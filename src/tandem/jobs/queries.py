@@ -1,10 +1,14 @@
 """Which jobs a person may see."""
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from typing import TypeVar
+
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
-from tandem.jobs.models import Job
+from tandem.jobs.models import Job, OutsideJob
+
+AnyJob = TypeVar("AnyJob", Job, OutsideJob)
 
 
 def visible_jobs(person: Person) -> QuerySet[Job]:
@@ -13,12 +17,13 @@ def visible_jobs(person: Person) -> QuerySet[Job]:
     return jobs if person.is_administrator else jobs.filter(owner=person)
 
 
-def with_last_sight(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """The same jobs, with when their cluster last answered: see `Job.last_seen_at`."""
+def visible_outside_jobs(person: Person) -> QuerySet[OutsideJob]:
+    """Likewise of jobs that were submitted on a cluster itself."""
+    jobs = with_last_sight(OutsideJob.objects.select_related("owner").order_by("-created_at", "-id"))
+    return jobs if person.is_administrator else jobs.filter(owner=person)
+
+
+def with_last_sight(jobs: QuerySet[AnyJob]) -> QuerySet[AnyJob]:
+    """The same jobs, with when their cluster last answered: see `last_seen_at` of each."""
     answers = Cluster.objects.filter(pk=OuterRef("cluster")).values("last_answer_at")
     return jobs.annotate(cluster_answered_at=Subquery(answers))
-
-
-def with_words(jobs: QuerySet[Job], words: str) -> QuerySet[Job]:
-    """Those of `jobs` that have `words` in their name or their project, in small letters or capitals."""
-    return jobs.filter(Q(name__icontains=words) | Q(project__icontains=words)) if words else jobs

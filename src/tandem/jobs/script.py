@@ -42,7 +42,7 @@ def payload_for(submission: Submission) -> str:
     """
     if submission.script:
         return submission.script if submission.script.endswith("\n") else submission.script + "\n"
-    lines = ["#!/bin/bash", f"tandem_program={_shell_path(submission.executable)}", _CHECK.rstrip()]
+    lines = ["#!/bin/bash", f"tandem_program={shell_path(submission.executable)}", _CHECK.rstrip()]
     line = [*launcher_words(submission.launcher), '"$tandem_program"']
     if submission.options:
         line.append(_with_input(submission.options))
@@ -51,7 +51,7 @@ def payload_for(submission: Submission) -> str:
     return "\n".join([*lines, " ".join(line)]) + "\n"
 
 
-def _shell_path(path: str) -> str:
+def shell_path(path: str) -> str:
     """Quoted for a shell, except that ~/ stays one's home directory."""
     if path == "~":
         return '"$HOME"'
@@ -118,8 +118,8 @@ def _render(ticket: Ticket, submission: Submission, payload: str, times: Failove
         "tandem_tools": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     }
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
-    lines.append(f"tandem_input={_shell_path(submission.input_file) if submission.input_file else ''}")
-    directory = _shell_path(submission.execution_directory) if submission.execution_directory else ""
+    lines.append(f"tandem_input={shell_path(submission.input_file) if submission.input_file else ''}")
+    directory = shell_path(submission.execution_directory) if submission.execution_directory else ""
     lines.append(f"tandem_directory={directory}")
     lines += [f"{name}={value}" for name, value in batch_variables().items()]
     head = "\n".join(["#!/bin/sh", "# A job of Tandem: this placement's values, one's commands, the wrapper.", *lines])

@@ -6,24 +6,26 @@ from typing import cast
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from tandem.accounts.models import Person
-from tandem.jobs import actions, outputs
+from tandem.jobs import actions, listing, outputs
 from tandem.jobs.event_reader import newest_event_id
+from tandem.jobs.filters import ListFilters
 from tandem.jobs.job_page import job_page
-from tandem.jobs.models import Job, JobState
-from tandem.jobs.queries import visible_jobs, with_words
+from tandem.jobs.models import Job, JobState, OutsideJob
+from tandem.jobs.outside import KEPT
+from tandem.jobs.queries import visible_jobs, visible_outside_jobs
+from tandem.jobs.resubmit import as_batch_script, as_command
+from tandem.jobs.submission import SubmissionInvalid, stored_submission
 from tandem.jobs.tasks import task_counts, task_page
 from tandem.jobs.wish_words import silent_clusters
+from tandem.lists import ROWS_A_PAGE
 
-JOBS_A_PAGE = 50
 TASKS_A_PAGE = 25
-LONGEST_SEARCH = 200
 STREAMS = "tandem.jobs.streams"
 
 
@@ -37,39 +39,56 @@ def job_or_404(request: HttpRequest, job_id: uuid.UUID) -> Job:
     return get_object_or_404(visible_jobs(person_of(request)), pk=job_id)
 
 
-def job_list(request: HttpRequest, jobs: QuerySet[Job]) -> dict[str, object]:
-    """One page of jobs, newest first, of those that were searched for if any were.
-
-    The cursor is the last job of the page before: new jobs move nothing.
-    """
-    search = request.GET.get("search", "").replace("\0", "").strip()[:LONGEST_SEARCH]
-    jobs = with_words(jobs, search)
-    before = request.GET.get("before")
-    if before:
-        try:
-            last = jobs.get(pk=uuid.UUID(before))
-        except (ValueError, Job.DoesNotExist):
-            raise BadRequest("`before` names no job") from None
-        jobs = jobs.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
-    rows = list(jobs.defer("submission", "payload")[: JOBS_A_PAGE + 1])
-    return {
-        "jobs": rows[:JOBS_A_PAGE],
-        "next": rows[JOBS_A_PAGE - 1].pk if len(rows) > JOBS_A_PAGE else None,
-        "before": before or "",
-        "search": search,
-        "everybody": person_of(request).is_administrator,
-        "silent": silent_clusters(),
-    }
+def outside_job_or_404(request: HttpRequest, job_id: uuid.UUID) -> OutsideJob:
+    """The job that was submitted outside the portal, if this person may see it."""
+    return get_object_or_404(visible_outside_jobs(person_of(request)), pk=job_id)
 
 
 @require_GET
 def jobs(request: HttpRequest) -> HttpResponse:
-    """Own jobs, newest first; an administrator's everybody's. Asked for by htmx: the rows alone."""
-    since = newest_event_id()
-    context = {"title": "Jobs", **job_list(request, visible_jobs(person_of(request)))}
-    if request.headers.get("HX-Request"):
-        return render(request, "jobs/rows.html", context)
-    return render(request, "jobs/list.html", {**context, "events": stream_address("events", f"?since={since}")})
+    """Own jobs, newest first, those outside the portal among them; an administrator's everybody's.
+
+    What they are narrowed to is in the address.
+    """
+    since, person, filters = newest_event_id(), person_of(request), ListFilters.of(request.GET)
+    page = listing.job_page_of(person, filters, request.GET.get("cursor", ""))
+    context = {
+        "title": "Jobs",
+        "page": page,
+        "top": "" if page.cursor else listing.top_of(page),
+        "toolbar": listing.toolbar(person, filters),
+        "everybody": person.is_administrator,
+        "silent": silent_clusters(),
+        "events": stream_address("events", f"?since={since}"),
+    }
+    return render(request, "jobs/list.html", context)
+
+
+@require_GET
+def rows(request: HttpRequest) -> HttpResponse:
+    """Rows of the list as they are now, each of which htmx puts in its place."""
+    person = person_of(request)
+    try:
+        wanted = [uuid.UUID(text) for text in request.GET.getlist("id")]
+    except ValueError:
+        raise BadRequest("`id` must be a job's id") from None
+    if len(wanted) > ROWS_A_PAGE:
+        raise BadRequest(f"at most {ROWS_A_PAGE} at once")
+    context = {
+        "rows": listing.rows_of(person, wanted),
+        "everybody": person.is_administrator,
+        "silent": silent_clusters(),
+        "oob": True,
+    }
+    return render(request, "jobs/rows.html", context)
+
+
+@require_GET
+def newer(request: HttpRequest) -> HttpResponse:
+    """How many jobs have come in front of the list that somebody looks at, with the way to them."""
+    top, filters = request.GET.get("top", ""), ListFilters.of(request.GET)
+    number = listing.newer_than(person_of(request), filters, top)
+    return render(request, "jobs/newer.html", {"number": number, "most": listing.MOST_NEWER})
 
 
 @require_GET
@@ -149,6 +168,48 @@ def act(verb: Callable[[Job, Person], None]) -> Callable[[HttpRequest, uuid.UUID
         return redirect("job", job_id)
 
     return view
+
+
+@require_GET
+def copies(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """What was submitted, as text to be submitted again elsewhere: for sbatch, and for `tandem`."""
+    asked = job_or_404(request, job_id)
+    context: dict[str, object] = {"job": asked}
+    try:
+        submission = stored_submission(asked.submission)
+    except SubmissionInvalid as invalid:
+        context["invalid"] = invalid
+    else:
+        context |= {"batch_script": as_batch_script(submission), "command": as_command(submission)}
+    return render(request, "jobs/copies.html", context)
+
+
+@require_GET
+def outside_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """A job that was submitted on a cluster itself: what the scheduler says of it. Asked for by htmx: its parts."""
+    since = newest_event_id()
+    shown = outside_job_or_404(request, job_id)
+    context = {
+        "title": shown.name,
+        "job": shown,
+        "silent": silent_clusters(),
+        "kept_days": KEPT.days,
+        "events": stream_address("events", f"?job={shown.pk}&since={since}"),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "jobs/outside_status.html", {**context, "oob": True})
+    return render(request, "jobs/outside.html", context)
+
+
+@require_POST
+def cancel_outside(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """Ask the scheduler to end a job that was submitted on a cluster itself, and go back to its page."""
+    asked = outside_job_or_404(request, job_id)
+    try:
+        actions.cancel_outside_job(asked, person_of(request))
+    except actions.ActionRefused as refused:
+        messages.warning(request, f"Nothing was done: {refused}.")
+    return redirect("outside-job", job_id)
 
 
 cancel = act(actions.cancel_job)

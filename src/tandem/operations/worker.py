@@ -139,8 +139,10 @@ def _publish() -> float:
 
 def _forget() -> float:
     from tandem.accounts.actions import forget_expired
+    from tandem.jobs.outside import forget_outside_jobs
 
     forget_expired()
+    forget_outside_jobs()
     return FORGET_EVERY
 
 

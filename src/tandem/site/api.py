@@ -11,6 +11,7 @@ from tandem.accounts.sign_in import SignInRefused
 from tandem.clusters import api as clusters_api
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable
 from tandem.jobs import api as jobs_api
+from tandem.jobs import api_outside as outside_jobs_api
 from tandem.jobs.actions import ActionRefused, IdempotencyConflict
 from tandem.jobs.outputs import OutputForbidden, OutputMissing, OutputUnavailable
 from tandem.jobs.submission import SubmissionInvalid
@@ -31,6 +32,7 @@ api = NinjaAPI(
     docs_decorator=require_safe,
 )
 api.add_router("/jobs", jobs_api.router)
+api.add_router("/outside-jobs", outside_jobs_api.router)
 api.add_router("/clusters", clusters_api.router)
 api.add_router("/tokens", accounts_api.tokens)
 api.add_router("/people", accounts_api.people)

@@ -85,6 +85,15 @@ def state_badge(job: Any) -> SafeString:
     )
 
 
+@register.simple_tag(takes_context=True)
+def without(context: template.Context, *names: str) -> str:
+    """This page's query without some of its fields: `{% without filter.name "cursor" %}`."""
+    query = context["request"].GET.copy()
+    for name in names:
+        query.pop(name, None)
+    return f"?{query.urlencode()}" if query else ""
+
+
 # What is not a job's state but said in the same way: icon, word and colour.
 CONDITIONS = {
     "UP": Look("up", icon="check", style="completed"),

@@ -9,9 +9,11 @@ import { openOneTimeLink } from "./link";
 import { tellWhatFailed } from "./failures";
 import { closeMessages } from "./messages";
 import { showOutput } from "./output";
+import { keepRowsLive } from "./live_rows";
 import { readAgainAfterCuts } from "./reconnect";
 import { runSidebar } from "./sidebar";
 import { runSubmission } from "./submission";
+import { runToolbars } from "./toolbar";
 
 // Extensions, and modules of single pages, find it here.
 (window as unknown as { htmx: typeof htmx }).htmx = htmx;
@@ -27,3 +29,5 @@ openOneTimeLink();
 runDialogs();
 runSubmission();
 showOutput();
+runToolbars();
+keepRowsLive();

@@ -10,7 +10,8 @@ interface Swap {
 }
 
 function isPoll(element: Element | null): element is HTMLElement {
-  return element instanceof HTMLElement && /\bevery\b/.test(element.getAttribute("hx-trigger") ?? "");
+  if (!(element instanceof HTMLElement)) return false;
+  return /\bevery\b/.test(element.getAttribute("hx-trigger") ?? "") || element.dataset.liveRows !== undefined;
 }
 
 function say(text: string): void {
