@@ -123,10 +123,7 @@ def _values(rows: QuerySet[Any], cursor: str) -> list[Any]:
         texts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         if not isinstance(texts, list) or len(texts) != len(order) or not all(isinstance(one, str) for one in texts):
             raise ValueError(cursor)
-        return [
-            rows.model._meta.get_field(name).to_python(text)  # type: ignore[union-attr]
-            for (name, _), text in zip(order, texts, strict=True)
-        ]
+        return [rows.model._meta.get_field(name).to_python(text) for (name, _), text in zip(order, texts, strict=True)]
     except (ValueError, RecursionError, binascii.Error, ValidationError):
         raise BadRequest("This is no place in this list.") from None
 

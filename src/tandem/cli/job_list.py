@@ -42,7 +42,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, the newest first: your own; everybody's for an administrator."""
-    filters = {
+    filters: dict[str, Any] = {
         "search": search,
         "state": [word.upper() for word in state or []] or None,
         "cluster": cluster,
