@@ -108,6 +108,15 @@ def test_the_job_that_waits_longest_for_a_placement_is_named(cluster: Cluster, m
     assert status.oldest_unplaced.id == str(job.pk)
 
 
+@pytest.mark.parametrize("state", ["DOUBT", "SUBMITTING"])
+def test_a_job_of_which_no_cluster_says_that_it_has_it_is_not_placed(state: str, cluster: Cluster, mia: Person) -> None:
+    job = a_job(mia, place_wanted=None, reason="cluster1 did not answer when it was handed over")
+    placement = {"job": job, "cluster": "cluster1", "state": state, "state_since": job.state_since}
+    Placement.objects.create(id=new_placement_id(job.pk), **placement)
+    status = attention("of mia is not placed: cluster1 did not answer when it was handed over")
+    assert status.unplaced == 1
+
+
 def test_placements_in_doubt_or_lost_are_counted_for_jobs_that_go_on(cluster: Cluster, mia: Person) -> None:
     going_on, over = a_job(mia, place_wanted=None, state="UNKNOWN"), a_job(mia, place_wanted=None, state="COMPLETED")
     for job, state in ((going_on, "LOST"), (going_on, "DOUBT"), (over, "LOST")):

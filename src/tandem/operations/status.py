@@ -12,7 +12,7 @@ from django.db.models import Count, Min, Q, QuerySet
 
 from tandem.clock import database_now
 from tandem.clusters.models import Cluster, ClusterState
-from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Followed, Job, Placement, PlacementState
+from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState
 from tandem.operations.models import Lease
 
 KINDS = ("watch", "dispatch")
@@ -66,7 +66,7 @@ class DatabaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The job that has waited longest for a placement it could have had by now."""
+    """The job that has waited longest for a placement it could have had by now, or for news of the one it has."""
 
     id: str
     name: str
@@ -192,9 +192,13 @@ def _database() -> DatabaseStatus:
 
 
 def _unplaced(now: datetime) -> QuerySet[Job]:
-    due = Q(place_wanted__isnull=False, hold_wanted=False, cancel_wanted_at=None, owner__is_active=True)
-    placed = Placement.objects.filter(state__in=LIVE_PLACEMENTS).values("job")
-    return Job.objects.filter(due, created_at__lte=now).exclude(state__in=FINAL_STATES).exclude(pk__in=placed)
+    """Those that no cluster is known to have: due, or handed over without an answer."""
+    due = Q(place_wanted__isnull=False, hold_wanted=False)
+    unanswered = Placement.objects.filter(state__in=(PlacementState.SUBMITTING, PlacementState.DOUBT))
+    doubtful = unanswered.filter(state_since__lt=now - PLACED_WITHIN).values("job")
+    placed = Placement.objects.filter(state=PlacementState.SUBMITTED).values("job")
+    jobs = Job.objects.filter(cancel_wanted_at=None, owner__is_active=True, created_at__lte=now)
+    return jobs.filter(due | Q(pk__in=doubtful)).exclude(state__in=FINAL_STATES).exclude(pk__in=placed)
 
 
 def _waiting(job: Job) -> Waiting:
