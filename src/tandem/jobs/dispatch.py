@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ from tandem.clusters.models import Cluster
 from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Phase, SchedulerJob
 from tandem.environment import Environment
+from tandem.jobs.flights import Flights
 from tandem.jobs.models import (
     FINAL_STATES,
     LIVE_PLACEMENTS,
@@ -50,9 +51,9 @@ from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
 
-AT_ONCE = 6
 BATCH = 24
 TOGETHER = 8  # of one person, in one round trip
+TRIPS_EACH = 3  # of one person, at once
 LIGHT = 2**15  # bytes; what is larger goes alone
 # Seconds from taking to sending. A round trip may take as long again as is left until a poll finds it overdue
 # (placements.SUBMITTING_AT_MOST): what has been given up is not to go out afterwards.
@@ -108,32 +109,28 @@ class Dispatcher:
     environment: Environment
     settle_refused: Callable[[Job], None]
     _unrecorded: list[Answered] = field(default_factory=list)
-    _flying: dict[Future[list[Answered]], list[Outgoing]] = field(default_factory=dict)
-    _pool: ThreadPoolExecutor = field(init=False)
+    _flights: Flights[list[Outgoing], list[Answered]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=f"submit-{self.cluster}")
+        self._flights = Flights(self._send, f"submit-{self.cluster}")
 
     def step(self, seconds: float = 0.25) -> bool:
         """Take what is due, send it, record what is answered within `seconds`. True: there was something to do."""
-        if len(self._flying) <= AT_ONCE:
+        if self._flights.has_room:
             for together in _round_trips(self._take(BATCH)):
-                self._flying[self._pool.submit(self._send, together)] = together
-        if not self._flying and not self._unrecorded:
+                self._flights.add(together[0].job.owner_id, together)
+        if not self._flights and not self._unrecorded:
             return False
-        done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
-        for future in done:
-            self._unrecorded += _answers(future, self._flying.pop(future))
+        for future, together in self._flights.land(seconds):
+            self._unrecorded += _answers(future, together)
         self._record()
         return True
 
     def drain(self, seconds: float) -> None:
         """Take nothing new, and record what is still answered within `seconds`."""
-        done, _ = wait(self._flying, timeout=seconds)
-        for future in done:
-            self._unrecorded += _answers(future, self._flying.pop(future))
+        for future, together in self._flights.close(seconds):
+            self._unrecorded += _answers(future, together)
         self._record()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     @done_again
     def _take(self, most: int) -> list[Outgoing]:
@@ -150,7 +147,7 @@ class Dispatcher:
         jobs = jobs.filter(wanted_cluster__in=(self.cluster, ANY_CLUSTER)).order_by("next_try_at")
         # Nobody waits for others. What a person submits while earlier jobs of the same are handed over goes together:
         # a turn costs much, and a further job in it little.
-        jobs = jobs.exclude(owner__in={together[0].job.owner_id for together in self._flying.values()})
+        jobs = jobs.exclude(owner__in=self._flights.owners)
         waiting = list(jobs[:LOOKED_AT])
         if not waiting:
             return []
@@ -191,10 +188,15 @@ class Dispatcher:
         states = (PlacementState.REFUSED, PlacementState.ENDED, *LIVE_PLACEMENTS)
         for placement in known.filter(state__in=states).order_by("created_at"):
             placed[placement.job_id].append(placement)
+        uploads = set(InputUpload.objects.filter(job__in=[job.pk for job in waiting]).values_list("job", flat=True))
+        trips: dict[int, float] = defaultdict(float)
         chosen: list[tuple[Job, Submission]] = []
         for job in waiting:
             if len(chosen) == most:
                 break
+            share = 1.0 if job.pk in uploads or _is_large(job) else 1 / TOGETHER
+            if trips[job.owner_id] + share > (1 if self._flights.is_late(job.owner_id) else TRIPS_EACH):
+                continue
             try:
                 submission = stored_submission(job.submission)
             except SubmissionInvalid as invalid:
@@ -211,6 +213,7 @@ class Dispatcher:
                 continue
             best.take(job.processors)
             if best.name == self.cluster:
+                trips[job.owner_id] += share
                 chosen.append((job, submission))
         return chosen
 
@@ -231,7 +234,7 @@ class Dispatcher:
                 state_since=timezone.now(),
                 message=words,
             )
-        self.settle_refused(Job.objects.select_related("owner").get(pk=job.pk))
+        self._settle_refused(Job.objects.select_related("owner").get(pk=job.pk))
 
     def _let_wait(self, job: Job, among: Sequence[Candidate]) -> None:
         """No cluster that could have it is up. It keeps its turn; others are not held up meanwhile."""
@@ -314,9 +317,15 @@ class Dispatcher:
         refused = self._record_answers(self._unrecorded)
         self._unrecorded = []
         for job in Job.objects.select_related("owner").filter(pk__in=refused):
-            # Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the
-            # next poll: the person may still be waiting for the page.
-            self.settle_refused(job)
+            self._settle_refused(job)
+
+    def _settle_refused(self, job: Job) -> None:
+        """Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the next
+        poll: the person may still be waiting for the page. Unless that makes everybody else wait.
+        """
+        if not self._flights.is_late(job.owner_id):
+            with self._flights.spent_on(job.owner_id):
+                self.settle_refused(job)
 
     @done_again
     def _record_answers(self, answers: Sequence[Answered]) -> list[uuid.UUID]:
@@ -402,12 +411,16 @@ def _anything_due() -> bool:
         return cursor.fetchone() is not None
 
 
+def _is_large(job: Job) -> bool:
+    return len(job.payload) + len(job.array) > LIGHT
+
+
 def _round_trips(due: Sequence[Outgoing]) -> list[list[Outgoing]]:
     """What goes out together: what one person has due, but what is large alone."""
     trips: list[list[Outgoing]] = []
     light: dict[int, list[Outgoing]] = defaultdict(list)
     for outgoing in due:
-        if outgoing.files or len(outgoing.job.payload) + len(outgoing.placement.array) > LIGHT:
+        if outgoing.files or _is_large(outgoing.job):
             trips.append([outgoing])
         else:
             light[outgoing.job.owner_id].append(outgoing)

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -16,8 +16,8 @@ from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Ending
 from tandem.clusters.slurm_submit import EACH_FURTHER, TRANSFER_TIME
 from tandem.clusters.slurm_words import COMMAND_TIME
-from tandem.jobs import actions
-from tandem.jobs.dispatch import SENT_WITHIN, TOGETHER, Dispatcher
+from tandem.jobs import actions, flights
+from tandem.jobs.dispatch import SENT_WITHIN, TOGETHER, TRIPS_EACH, Dispatcher
 from tandem.jobs.models import Job, Placement, PlacementState
 from tandem.jobs.placements import SUBMITTING_AT_MOST
 from tandem.jobs.submission import SubmissionInvalid, check_submission, stored_submission
@@ -114,6 +114,86 @@ def test_while_one_persons_jobs_are_handed_over_others_go_out_and_more_of_the_sa
     go_on.set()
     world.dispatch()
     assert sorted(fake.round_trips) == [1, 1, 2]
+
+
+def hang_for(world: World, names: set[str], monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The login shells of these people sleep until the event."""
+    go_on, fake = threading.Event(), world.clusters["cluster1"]
+    submit = fake.submit
+
+    def sleepy(user: str, jobs: Sequence[BatchJob]) -> list[Outcome]:
+        assert user not in names or go_on.wait(60)
+        return submit(user, jobs)
+
+    monkeypatch.setattr(fake, "submit", sleepy)
+    return go_on
+
+
+def with_input(owner: Person) -> Job:
+    """A job that goes in a round trip of its own."""
+    checked = check_submission({"executable": "cat", "cluster": "cluster1"}, None, upload_name="in.txt")
+    return actions.submit_job(owner, checked, upload=actions.Upload("in.txt", b"42\n"))
+
+
+def goes_out(world: World, job: Job) -> bool:
+    for _ in range(200):
+        world.dispatchers["cluster1"].step(0.05)
+        if state(job) == "PENDING":
+            return True
+    return False
+
+
+def test_many_jobs_of_one_whose_shell_hangs_hold_up_nobody(
+    world: World, ada: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = hang_for(world, {"bob"}, monkeypatch)
+    for _ in range(30):
+        with_input(bob)
+    world.dispatchers["cluster1"].step(0)
+    others = world.submit(ada)
+    try:
+        assert goes_out(world, others)
+        assert Placement.objects.filter(job__owner=bob).count() == TRIPS_EACH
+    finally:
+        go_on.set()
+    world.dispatch()
+    assert Placement.objects.filter(job__owner=bob, state=PlacementState.SUBMITTED).count() == 30
+
+
+def test_many_whose_shells_hang_hold_up_nobody(
+    world: World, ada: Person, person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights, "PATIENCE", 0.2)
+    sleepy = [person(f"sleepy{number}") for number in range(flights.AT_ONCE + 2)]
+    go_on = hang_for(world, {one.username for one in sleepy}, monkeypatch)
+    for one in sleepy:
+        world.submit(one)
+    world.dispatchers["cluster1"].step(0)
+    try:
+        assert goes_out(world, world.submit(ada))
+    finally:
+        go_on.set()
+
+
+def test_a_refusal_whose_settling_takes_long_is_left_to_later_passes_for_a_while(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing claims is done as the owner: with a shell that hangs, one after the other would hold up everybody."""
+    settled: list[Job] = []
+    clock = [0.0]
+    monkeypatch.setattr(flights.time, "monotonic", lambda: clock[0])
+
+    def slowly(job: Job) -> None:
+        settled.append(job)
+        clock[0] += 10
+
+    dispatcher = world.dispatchers["cluster1"]
+    dispatcher.settle_refused = slowly
+    world.clusters["cluster1"].refusal = "no"
+    for _ in range(5):
+        world.submit(ada)
+    dispatcher.step(5)
+    assert len(settled) == 1
 
 
 def test_round_trips_are_one_persons_and_bounded_and_input_files_go_alone(
