@@ -82,15 +82,21 @@ class Slurm:
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         """Keep it from starting."""
-        self._control("hold", user, placement, owner)
+        self._control("hold", user, self._of_live(user, placement, owner))
 
     def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         """Undo `hold`."""
-        self._control("release", user, placement, owner)
+        self._control("release", user, self._of_live(user, placement, owner))
 
-    def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
-        """Put a running job back into the queue; of an array, the tasks that run."""
-        self._control("requeue", user, placement, owner, running=True)
+    def requeue(
+        self, user: str, placement: uuid.UUID, owner: str | None = None, *, until: datetime | None = None
+    ) -> None:
+        """Put a running job back into the queue; of an array, the tasks that run. Only what was started `until` then,
+        by Slurm's own clock: it may be asked again without stopping what has started since.
+        """
+        started = {Phase.RUNNING, Phase.SUSPENDED}
+        jobs = self._find(user, placement, owner, started)
+        self._control("requeue", user, {one.raw_id for one in jobs if not _is_later(one, until)})
 
     def look_up(
         self, user: str, placement: uuid.UUID, since: datetime | None = None, as_user: str | None = None
@@ -146,10 +152,13 @@ class Slurm:
         answer, nonce = self._door.watch(self.cluster, since, deadline=deadline)
         return read_picture(self.cluster, answer, nonce, ended_since)
 
-    def _control(self, verb: str, user: str, placement: uuid.UUID, owner: str | None, *, running: bool = False) -> None:
-        wanted = {Phase.RUNNING, Phase.SUSPENDED} if running else set(Phase) - {Phase.ENDED}
-        jobs = [job for job in self.look_up(owner or user, placement, as_user=user) if job.phase in wanted]
-        ids = {job.raw_id if running else job.scheduler_id for job in jobs}
+    def _of_live(self, user: str, placement: uuid.UUID, owner: str | None) -> set[str]:
+        return {job.scheduler_id for job in self._find(user, placement, owner, set(Phase) - {Phase.ENDED})}
+
+    def _find(self, user: str, placement: uuid.UUID, owner: str | None, wanted: set[Phase]) -> list[SchedulerJob]:
+        return [job for job in self.look_up(owner or user, placement, as_user=user) if job.phase in wanted]
+
+    def _control(self, verb: str, user: str, ids: set[str]) -> None:
         if not ids:
             raise ClusterRefused(f"{self.cluster} has no such job that could be acted on")
         command = [verb, ",".join(sorted(ids))]
@@ -159,6 +168,10 @@ class Slurm:
         if answer.status != 0:
             check(self.cluster, answer)
             raise ClusterRefused(f"{self.cluster}: {words_of(answer)}")
+
+
+def _is_later(job: SchedulerJob, until: datetime | None) -> bool:
+    return until is not None and job.started_at is not None and job.started_at > until
 
 
 def read_picture(cluster: str, answer: Answer, nonce: str, ended_since: datetime | None) -> ClusterPicture:

@@ -21,6 +21,7 @@ from tandem.jobs.verdict import NOWHERE, PlacementView, Verdict, judge_claimed, 
 
 NOTHING = TaskReading()
 MOST_ADOPTED = 50
+STARTED = (Phase.RUNNING, Phase.SUSPENDED)
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class JobCase:
     around: Circumstances
     elsewhere: Alternatives = NOWHERE
     verdicts: dict[int, Verdict] = field(default_factory=dict)
+    is_flooded: bool = False
     _covered: dict[uuid.UUID, frozenset[int]] = field(default_factory=dict)
     _saved: dict[int, tuple[object, ...]] = field(init=False)
 
@@ -151,6 +153,15 @@ class JobCase:
         seen = self.around.observed.get((owner.pk, index)) if self.job.array else owner
         first = self.tasks[index].started_at if index in self.tasks else None
         return bool(seen and first and seen.started_at and seen.phase == Phase.RUNNING and seen.started_at > first)
+
+    def starts_of(self, placement: Placement) -> list[datetime] | None:
+        """When the scheduler started what it runs of a placement; None when this pass did not see its array tasks."""
+        if placement.phase not in STARTED:
+            return []
+        if not self.job.array:
+            return [placement.started_at] if placement.started_at else None
+        seen = [self.around.observed.get((placement.pk, index)) for index in self.indices]
+        return [one.started_at for one in seen if one and one.phase in STARTED and one.started_at] or None
 
     def owner_of(self, run: Claim) -> Placement | None:
         """The placement whose run made a claim."""

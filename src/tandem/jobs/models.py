@@ -300,6 +300,9 @@ class Placement(models.Model):
     misses = models.PositiveIntegerField(default=0, help_text="polls since then that did not see it")
     held = models.BooleanField(default=False, help_text="we asked the scheduler to hold it")
     cancel_sent_at = models.DateTimeField(null=True, help_text="when we first asked the scheduler to cancel it")
+    requeue_until = models.DateTimeField(
+        null=True, help_text="by the scheduler's clock: what it started until then is to start again"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

@@ -5,13 +5,16 @@ An administrator's wish is asked for as that administrator: that he may do it is
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from tandem.clusters.errors import AnswerLost, DoorError
+from tandem.clusters.errors import DoorError
 from tandem.clusters.scheduler import Phase
 from tandem.clusters.slurm_output import is_held_by_wish
 from tandem.jobs.cases import JobCase
@@ -27,7 +30,9 @@ class Scheduler(Protocol):
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
     def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
-    def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
+    def requeue(
+        self, user: str, placement: uuid.UUID, owner: str | None = None, *, until: datetime | None = None
+    ) -> None: ...
 
 
 def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) -> None:
@@ -79,22 +84,37 @@ def _never_starts(placement: Placement) -> bool:
 
 
 def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str], Scheduler]) -> None:
-    """Once for each wish: asked twice, two runs would be stopped. So the wish is taken off before it is asked for.
+    """Ask until what ran at the wish runs no more. Until then the wish stays: a worker may die at any point.
 
-    It is put back only when no scheduler can have heard of it. Whether it was done is seen at the next poll.
+    Asked twice, a later run must not be stopped too. So which runs are meant is noted first, by when the scheduler
+    started them, and it is asked for those only. What was placed after the wish has started again already.
     """
     job = case.job
-    # What was placed after the wish has started again already.
     meant = [one for one in case.placements if job.requeue_wanted_at and one.created_at <= job.requeue_wanted_at]
-    running = [placement for placement in live if placement.phase == Phase.RUNNING and placement in meant]
-    unseen = [one for one in meant if one.state in LIVE_PLACEMENTS and one.cluster not in case.around.answering]
-    if unseen and not running:
-        return  # told once its cluster answers
-    if not Job.objects.filter(pk=job.pk, requeue_wanted_at=job.requeue_wanted_at).update(requeue_wanted_at=None):
-        return  # another worker got there first
-    problems = [_ask(scheduler_of(placement.cluster).requeue, placement, job) for placement in running]
-    if problems and not any(problem is None or isinstance(problem, AnswerLost) for problem in problems):
-        Job.objects.filter(pk=job.pk, requeue_wanted_at=None).update(requeue_wanted_at=job.requeue_wanted_at)
+    is_open = False
+    for placement in meant:
+        if placement not in live:
+            # Of a silent cluster nothing is known: it is told once it answers.
+            is_open |= placement.state in LIVE_PLACEMENTS and placement.cluster not in case.around.answering
+            continue
+        runs = case.starts_of(placement)
+        if runs is None:
+            is_open = True
+            continue
+        if runs and placement.requeue_until is None and not _note_runs(placement, max(runs)):
+            return  # another worker does it
+        if placement.requeue_until and any(start <= placement.requeue_until for start in runs):
+            is_open = True
+            _ask(partial(scheduler_of(placement.cluster).requeue, until=placement.requeue_until), placement, job)
+    if not is_open:
+        with transaction.atomic():
+            if Job.objects.filter(pk=job.pk, requeue_wanted_at=job.requeue_wanted_at).update(requeue_wanted_at=None):
+                Placement.objects.filter(job=job).exclude(requeue_until=None).update(requeue_until=None)
+
+
+def _note_runs(placement: Placement, until: datetime) -> bool:
+    placement.requeue_until = until
+    return bool(Placement.objects.filter(pk=placement.pk, requeue_until=None).update(requeue_until=until))
 
 
 def cancel(placement: Placement, scheduler: Scheduler, by: str, owner: str) -> None:
@@ -125,11 +145,12 @@ def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:
     The run that a job's result is of ends by itself; what runs of a restartable job's others finds its claims closed.
     What waits could not do more than that, and may wait for ever.
     """
+    cancelled = Q(job__state=JobState.CANCELLED) | Q(job__cancel_wanted_at__isnull=False)
     owns = Q(pk__in=Task.objects.filter(job=F("job_id")).values("owner"))
     leftovers = (
         Placement.objects.select_related("job__owner", "job__cancel_wanted_by")
         .filter(cluster=cluster, state=PlacementState.SUBMITTED, job__state__in=FINAL_STATES)
-        .filter(Q(job__state=JobState.CANCELLED) | Q(phase=Phase.WAITING) | (~owns & Q(job__restartable=False)))
+        .filter(cancelled | Q(phase=Phase.WAITING) | (~owns & Q(job__restartable=False)))
     )
     patience = Patience()
     for placement in leftovers[:100]:

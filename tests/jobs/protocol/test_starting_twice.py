@@ -229,6 +229,47 @@ def test_a_requeue_whose_answer_was_lost_is_not_asked_for_again(world: World, ad
     assert world.clusters["cluster1"].verbs == [("requeue", "ada")]
 
 
+def test_a_requeue_whose_request_was_lost_is_asked_for_until_the_run_is_stopped(world: World, ada: Person) -> None:
+    wish_a_requeue(world, ada)
+    world.clusters["cluster1"].lose_requests = 2
+    for _ in range(5):
+        world.poll()
+    assert world.clusters["cluster1"].verbs == [("requeue", "ada")] * 3
+    assert Job.objects.get().requeue_wanted_at is None
+
+
+def test_a_requeue_outlives_the_worker_that_was_about_to_ask_for_it(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish_a_requeue(world, ada)
+
+    def dies(*args: object, **kwargs: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.clusters["cluster1"], "requeue", dies)
+        with pytest.raises(SystemExit):
+            world.poll()
+    world.poll()
+    assert world.clusters["cluster1"].verbs == [("requeue", "ada")]
+
+
+def test_a_requeue_stops_no_run_that_started_since(world: World, ada: Person) -> None:
+    """Its answer was lost, and the scheduler has started the job again before anybody looked."""
+    wish_a_requeue(world, ada)
+    cluster = world.clusters["cluster1"]
+    cluster.lose_answers = 1
+    world.poll()
+    (number,) = cluster.jobs
+    later = timezone.now() + timedelta(seconds=5)
+    cluster.jobs[number] = replace(cluster.jobs[number], phase=Phase.RUNNING, state="RUNNING", started_at=later)
+    for _ in range(3):
+        world.poll()
+    assert cluster.verbs == [("requeue", "ada")]
+    assert Job.objects.get().requeue_wanted_at is None
+    assert world.placement(Job.objects.get()).requeue_until is None, "the next wish means the next run"
+
+
 def test_a_requeue_that_was_never_sent_is_asked_for_again(world: World, ada: Person) -> None:
     wish_a_requeue(world, ada)
     world.clusters["cluster1"].unreachable = 1

@@ -54,6 +54,7 @@ class FakeCluster:
     jobs: dict[int, SchedulerJob] = field(default_factory=dict)
     next_id: int = 1
     silent: bool = False
+    history_down: bool = False
     lose_answers: int = 0
     lose_requests: int = 0
     unreachable: int = 0
@@ -133,11 +134,20 @@ class FakeCluster:
             if job.placement == str(placement) and job.phase is Phase.WAITING:
                 self.jobs[number] = replace(job, reason=reason)
 
-    def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
+    def requeue(
+        self, user: str, placement: uuid.UUID, owner: str | None = None, *, until: datetime | None = None
+    ) -> None:
         if self.unreachable:
             self.unreachable -= 1
             raise ClusterUnreachable(f"{self.name}: nothing was sent")
         self.verbs.append(("requeue", user))
+        if self.lose_requests:
+            self.lose_requests -= 1
+            raise AnswerLost(f"{self.name} did not answer")
+        for number, job in self.jobs.items():
+            is_meant = job.started_at and (until is None or job.started_at <= until)
+            if job.placement == str(placement) and job.phase is Phase.RUNNING and is_meant:
+                self.jobs[number] = replace(job, phase=Phase.WAITING, state="PENDING", started_at=None)
         if self.lose_answers:
             self.lose_answers -= 1
             raise AnswerLost(f"{self.name} did not answer")
@@ -184,7 +194,7 @@ class FakeCluster:
     def picture(self, poll: int) -> ClusterPicture:
         jobs = tuple(job for job in self.jobs.values() if job.phase is not Phase.ENDED)
         ended = tuple(job for job in self.jobs.values() if job.phase is Phase.ENDED)
-        long_ago = timezone.now() - timedelta(days=2)
+        long_ago = None if self.history_down else timezone.now() - timedelta(days=2)
         return ClusterPicture(jobs=jobs, ended=ended, poll=poll, ended_since=long_ago)
 
 

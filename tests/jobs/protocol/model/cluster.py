@@ -252,8 +252,10 @@ class FakeCluster:
             raise ClusterRefused(f"{self.name} has no such job that could be acted on")
         return mine
 
-    def requeue(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
-        self.request("requeue", lambda: [self.put_back(entry) for entry in self._waiting_of(str(placement))])
+    def requeue(
+        self, user: str, placement: uuid.UUID, owner: str | None = None, *, until: datetime | None = None
+    ) -> None:
+        self.request("requeue", lambda: [self.put_back(entry, until) for entry in self._waiting_of(str(placement))])
 
     def request(self, what: str, act: Any) -> Any:
         """One request over the network. It may get lost, or its answer; or be carried out when nobody waits for it."""
@@ -348,10 +350,11 @@ class FakeCluster:
         elif part.phase is not Phase.ENDED:
             self._over(entry, part, ending)
 
-    def put_back(self, entry: Entry) -> None:
+    def put_back(self, entry: Entry, until: datetime | None = None) -> None:
         """`scontrol requeue`: refused for jobs that must not be."""
         for part in entry.parts.values():
-            if entry.may_requeue and part.phase in STARTED:
+            is_meant = until is None or (part.started_at is not None and part.started_at <= until)
+            if entry.may_requeue and part.phase in STARTED and is_meant:
                 if part.run is not None and part.run.active and not entry.values.is_restartable:
                     self.world.ledger.requeued(part.run)
                 self._free(part, "requeued")
