@@ -20,9 +20,6 @@ from tandem.jobs.models import Job
 JOBS_PER_CALL = 200
 SEALS_PER_CALL = 500
 DEADLINE = 10.0
-# A claim, a heartbeat and a result for each of some attempts; who puts more there than this puts rubbish there.
-FILES_PER_TASK = 20
-FILES_PER_JOB = 200
 
 _RUN = re.compile(r"run:([a-z0-9-]{1,40}):([0-9a-f-]{36}):([A-Za-z0-9_.\[\]-]{0,60}):([0-9a-f-]{8,60})")
 _CLOSED = re.compile(r"closed:([a-z-]{1,40}):([0-9a-f-]{8,60})")
@@ -63,7 +60,7 @@ class Result:
 
 @dataclass(slots=True)
 class TaskReading:
-    """What lies there for one task."""
+    """What lies there for one task: its two highest claims, and what these left."""
 
     claims: dict[int, Claim] = field(default_factory=dict)
     results: dict[int, Result] = field(default_factory=dict)
@@ -100,6 +97,8 @@ class TaskReading:
 
 
 Reading = dict[int, TaskReading]
+# Not to be read: its owner put far more there than runs leave.
+FLOODED: Reading = {}
 
 
 def parse_claim(number: int, text: str) -> Claim:
@@ -138,13 +137,14 @@ def _root(job: Job) -> str:
 def read_controls(door: Door, cluster: str, jobs: Sequence[tuple[Job, Iterable[int]]]) -> dict[uuid.UUID, Reading]:
     """Look into the control directories of jobs of one owner, in one round trip through `cluster`.
 
-    With each job come the array tasks that need no reading any more. Jobs whose directory was not readable are missing.
+    With each job come the array tasks that need no reading any more. Jobs whose directory was not readable are missing;
+    of one that holds far more than it can the reading is `FLOODED`.
     Raises the door's exceptions; ClusterRefused also when the storage is not there.
     """
     by_path = {job.control_path: job for job, _ in jobs}
     args = [_root(jobs[0][0])]
     for job, known in jobs:
-        args += [job.control_path, str(FILES_PER_TASK * job.task_count + FILES_PER_JOB), ranges(known)]
+        args += [job.control_path, str(job.task_count), ranges(known)]
     answer = door.run(jobs[0][0].owner.username, cluster, _script("read_control.sh"), args, deadline=DEADLINE)
     if answer.status != 0:
         raise ClusterRefused(f"{cluster}: the spoolers' storage is not there")
@@ -158,6 +158,8 @@ def read_controls(door: Door, cluster: str, jobs: Sequence[tuple[Job, Iterable[i
             job_id, reading = found.id if found else None, {}
         elif kind == "end" and job_id is not None:
             readings[job_id] = reading
+        elif kind == "flooded" and job_id is not None:
+            readings[job_id] = FLOODED
         elif kind in ("claim", "hb", "result"):
             _take_in(reading, job_id, kind, rest)
     return readings

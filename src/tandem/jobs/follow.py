@@ -33,7 +33,7 @@ from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs import outside
 from tandem.jobs.cases import Circumstances, JobCase
-from tandem.jobs.control import Door, Reading, read_controls, seal
+from tandem.jobs.control import FLOODED, Door, Reading, read_controls, seal
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.patience import Patience
 from tandem.jobs.placements import SUBMITTING_AT_MOST, Applied, apply_picture, look_up_from, mark_lost
@@ -231,6 +231,9 @@ class Follower:
     def _judge(found: Read | None, read_by: datetime, case: JobCase) -> None:
         if found is None:
             return
+        if found.reading is FLOODED:
+            case.is_flooded = True
+            return
         case.reading = found.reading
         case.around = replace(case.around, looked_at=found.looked_at, read_by=read_by)
         if case.adopt_unknown_runs():
@@ -239,7 +242,7 @@ class Follower:
 
     def _settle(self, found: Cancellers, case: JobCase, *, is_read: bool) -> None:
         """Seal what was judged, judge again with what the seal found, write it down; ask for what is wished."""
-        if is_read:
+        if is_read and not case.is_flooded:
             weigh(case, found)
             wanted = case.seals_wanted()
             for why, numbers in wanted.items():

@@ -180,7 +180,12 @@ def show_unread(case: JobCase) -> bool:
     A disabled account cannot be entered, so what its jobs left cannot be read until it is enabled again.
     """
     job, shown = case.job, case.shown_placement()
-    if shown is None or job.is_final:
+    if job.is_final:
+        return False
+    if case.is_flooded:
+        words = "holds far more files than its runs can have left there: what became of it is seen once they are gone"
+        return change_job(job, {"state": JobState.UNKNOWN, "reason": f"{job.control_path} {words}"})
+    if shown is None:
         return False
     changes: dict[str, Any] = {
         "cluster": shown.cluster,

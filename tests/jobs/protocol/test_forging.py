@@ -6,15 +6,17 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from tests.jobs.protocol.world import World, state, wait_out
 
 from tandem.accounts.models import Person
+from tandem.clusters.channel import Answer
 from tandem.clusters.errors import AnswerLost
 from tandem.jobs import actions, control, patience, reading
-from tandem.jobs.models import Job, Placement, new_placement_id
+from tandem.jobs.models import Job, Placement, Task, new_placement_id
 
 pytestmark = pytest.mark.django_db
 Forge = Callable[[Path], object]
@@ -121,24 +123,76 @@ def test_forged_claims_of_a_jobs_own_make_a_few_rows_at_a_time(world: World, eve
     assert job.placements.count() <= 60
 
 
-def test_more_files_than_there_can_be_are_not_carried_home(world: World, eve: Person) -> None:
-    job = world.submit(eve)
-    run(world, job)
-    here = world.real(job.control_path)
-    for number in range(1, 1000):
-        (here / f"claim.0.{number}").symlink_to(f"closed:x:{'a' * 20}")
+def answers_to(world: World, act: Callable[[], object]) -> list[Answer]:
+    """What the door carried home meanwhile."""
     answers = []
     asked = world.run
 
-    def listening(*args: object, **options: object) -> object:
-        answers.append(asked(*args, **options))  # type: ignore[arg-type]
+    def listening(*args: Any, **options: Any) -> Answer:
+        answers.append(asked(*args, **options))
         return answers[-1]
 
-    world.run = listening  # type: ignore[method-assign, assignment]
-    world.poll()
-    assert answers
+    world.run = listening  # type: ignore[method-assign]
+    act()
+    world.run = asked  # type: ignore[method-assign]
+    return answers
+
+
+def test_a_job_with_a_thousand_attempts_is_followed_like_any_other(world: World, ada: Person) -> None:
+    job = world.submit(ada, restartable=True)
+    run(world, job)
+    here, placement = world.real(job.control_path), world.placement(job)
+    for number in range(1000):
+        nonce = f"{number:08x}-0000"
+        for kind in ("hb", "result"):
+            (here / f"{kind}.0.{number}").write_text(f"1 {nonce} 1000 1060 1 -\t\n")
+        (here / f"claim.0.{number}").unlink(missing_ok=True)
+        (here / f"claim.0.{number}").symlink_to(f"run:cluster1:{placement.pk}:1:{nonce}")
+    newest = world.start(job, attempt=1000)
+    answers = answers_to(world, world.poll)
     assert max(len(answer.stdout) for answer in answers) < 1000
-    assert state(job) == "RUNNING", "nothing is said of it"
+    assert state(job) == "RUNNING"
+    assert Task.objects.get(job=job).attempt == 1000
+    newest.finish(0)
+    world.poll_until(job, "COMPLETED")
+    assert world.claims(job)["claim.0.1001"].startswith("closed:ended:")
+
+
+FLOODS: dict[str, Forge] = {
+    "heartbeats": lambda here: [(here / f"hb.0.{number}").touch() for number in range(1, 6_100)],
+    "tasks": lambda here: [(here / f"claim.{task}.0").symlink_to("run:x") for task in range(1, 50)],
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_a_flooded_directory_is_told_in_words_and_keeps_no_other_job_of_its_owner_from_being_followed(
+    what: str, world: World, eve: Person
+) -> None:
+    flooded, other = world.submit(eve), world.submit(eve)
+    run(world, flooded, other)
+    here = world.real(flooded.control_path)
+    before = set(here.iterdir())
+    FLOODS[what](here)
+    world.start_of(other).finish(0)
+    answers = answers_to(world, lambda: world.poll_until(other, "COMPLETED"))
+    assert max(len(answer.stdout) for answer in answers) < 1000
+    assert state(flooded) == "UNKNOWN"
+    assert f"{flooded.control_path} holds far more files than its runs can have left there" in flooded.reason
+    for path in set(here.iterdir()) - before:
+        path.unlink()
+    world.start_of(flooded).finish(0)
+    world.poll_until(flooded, "COMPLETED")
+
+
+def test_claims_closed_by_the_owner_end_the_job_with_the_reason(world: World, eve: Person) -> None:
+    job = world.submit(eve)
+    run(world, job)
+    for number in range(1, 1000):
+        (world.real(job.control_path) / f"claim.0.{number}").symlink_to(f"closed:x:{'a' * 20}")
+    answers = answers_to(world, world.poll)
+    assert max(len(answer.stdout) for answer in answers) < 1000
+    assert state(job) == "FAILED"
+    assert "its control directory was closed by somebody else (x)" in job.reason
 
 
 def test_last_words_have_nothing_that_a_terminal_would_do(world: World, eve: Person) -> None:

@@ -87,21 +87,22 @@ class SharedFiles:
 
     def _read_control(self, zone: str, args: Sequence[str]) -> str:
         lines = []
-        for path, _most, skipped in zip(args[::3], args[1::3], args[2::3], strict=True):
+        for path, skipped in zip(args[::3], args[2::3], strict=True):
             lines.append(f"dir\t{path}")
             known = _numbers(skipped)
-            newest: dict[int, int] = {}
+            there: dict[tuple[int, str], list[int]] = defaultdict(list)
             for name in self.names(zone, path):
                 kind, task, number = name.split(".")
-                if int(task) in known:
-                    continue
-                if kind == "hb":
-                    newest[int(task)] = max(int(number), newest.get(int(task), 0))
-                else:
-                    lines.append(f"{kind}\t{task}\t{number}\t{self.read(zone, path, name)}")
-            for task_number, attempt in newest.items():
-                text = self.read(zone, path, f"hb.{task_number}.{attempt}")
-                lines.append(f"hb\t{task_number}\t{attempt}\t{text}")
+                if int(task) not in known:
+                    there[int(task), kind].append(int(number))
+            for task in {task for task, kind in there if kind == "claim"}:
+                claims = sorted(there[task, "claim"])[-2:]
+                beats = [number for number in claims if number in there[task, "hb"]][-1:]
+                results = [number for number in claims if number in there[task, "result"]]
+                for kind, numbers in (("claim", claims), ("result", results), ("hb", beats)):
+                    for number in numbers:
+                        text = self.read(zone, path, f"{kind}.{task}.{number}")
+                        lines.append(f"{kind}\t{task}\t{number}\t{text}")
             lines.append("end")
         return "\n".join(lines) + "\n"
 
