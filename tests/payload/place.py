@@ -34,6 +34,7 @@ class Place:
     root: Path
     tools: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for path in (self.control, self.spooler, self.tools, self.temporary):
@@ -68,6 +69,7 @@ class Place:
         file.write_text(text)
         number = "" if task is None else f".{task}"
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "TMPDIR": str(self.temporary)}
+        environment |= self.environment
         if task is not None:
             environment["SLURM_ARRAY_TASK_ID"] = str(task)
         with (

@@ -1,10 +1,13 @@
 """The wrapper, run as the scheduler would run it, with real processes and short times: who may start, how it ends."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -225,18 +228,22 @@ def test_a_killed_wrapper_takes_its_payload_and_heartbeat_along(place: Place) ->
     assert place.result() is None
 
 
-def test_a_claim_closed_over_its_head_ends_it_without_a_result(place: Place) -> None:
+def test_a_claim_closed_over_its_head_ends_what_does_not_listen_and_says_so_in_its_result(place: Place) -> None:
     process = place.start("trap '' TERM; echo ready; while :; do sleep 0.2; done")
     wait_for(lambda: "ready" in place.output(), "the payload runs")
     (place.control / "claim.0.1").symlink_to("closed:cancel:0123456789abcdef")
-    assert process.wait(60) == FENCED
-    assert place.result() is None
+    assert process.wait(60) == 137
+    result = place.result()
+    assert result is not None
+    assert (result.code, result.signal) == (137, "TERM")
     wait_for(lambda: not place.processes(), "nothing of it is left")
 
 
-def test_a_run_that_a_closed_claim_told_to_end_says_so_in_its_result(place: Place) -> None:
-    process = place.start("echo ready; sleep 300")
-    wait_for(lambda: "ready" in place.output(), "the payload runs")
+@pytest.mark.parametrize("restartable", [False, True])
+def test_a_run_that_a_closed_claim_told_to_end_says_so_in_its_result(place: Place, restartable: bool) -> None:
+    process = place.start("touch ready; sleep 300", restartable=restartable)
+    directory = place.spooler / "attempt.0" if restartable else place.spooler
+    wait_for(lambda: (directory / "ready").exists(), "the payload runs")
     (place.control / "claim.0.1").symlink_to("closed:cancel:0123456789abcdef")
     assert process.wait(60) == 143
     result = place.result()
@@ -342,6 +349,40 @@ def test_a_run_that_is_told_to_end_leaves_nothing_that_left_its_process_group(pl
     run.send_signal(signal.SIGTERM)
     assert run.wait(60) == 143
     wait_for(lambda: subprocess.run(["pgrep", "-f", "sleep 7654"], check=False).returncode == 1, "it is gone")
+
+
+@pytest.fixture
+def control_group() -> Iterator[Path]:
+    """As Slurm makes one for a job."""
+    for root in ("/sys/fs/cgroup/freezer", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+        group = Path(root) / f"tandem-{uuid.uuid4().hex}" / "job_987654"
+        with contextlib.suppress(OSError):
+            group.mkdir(parents=True)
+        members = group / "cgroup.procs"
+        if members.exists():
+            yield group
+            wait_for(lambda members=members: not members.read_text(), "nothing is left in the control group")
+            group.rmdir()
+            group.parent.rmdir()
+            return
+        if group.exists():
+            shutil.rmtree(group.parent)
+    pytest.skip("no control groups can be made here")
+
+
+def test_what_sheds_its_environment_is_found_by_its_control_group(place: Place, control_group: Path) -> None:
+    place.environment["SLURM_JOB_ID"] = "987654"
+    wait = "while [ ! -e go ]; do sleep 0.1; done"
+    run = place.start(f"echo $$ > pid; {wait}; env -i setsid sleep 7655 & echo ready; sleep 300")
+    pid = wait_for(lambda: (place.spooler / "pid").exists() and (place.spooler / "pid").read_text(), "the payload runs")
+    for member in (str(run.pid), pid):
+        (control_group / "cgroup.procs").write_text(member)
+    (place.spooler / "go").touch()
+    wait_for(lambda: subprocess.run(["pgrep", "-f", "sleep 7655"], check=False).returncode == 0, "it runs")
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(60) == 143
+    wait_for(lambda: subprocess.run(["pgrep", "-f", "sleep 7655"], check=False).returncode == 1, "it is gone")
+    assert place.result() is not None, "the wrapper itself is in that group as well"
 
 
 def test_a_restartable_payload_that_saves_its_state_when_told_to_end_is_not_over(place: Place) -> None:

@@ -86,11 +86,19 @@ def judge_claimed(
     # A restored database may have forgotten the wish; the claim that was closed for it has not.
     cancel_wanted = cancel_wanted or reading.is_cancelled
     if result := reading.result:
-        return _by_result(result, owner, cancel_wanted)
-    if reading.is_closed or cancel_wanted:
-        return _stopped(reading, owner, still_for, times, cancel_wanted)
-    if still_for >= times.self_fence and (verdict := _by_ending(owner)):
-        return verdict
+        return _by_result(result, owner, restartable=restartable, cancel_wanted=cancel_wanted)
+    # A restartable placement may have been started anew and speak of that: the first run has fenced itself by then.
+    is_still = still_for >= (times.take_over if restartable else times.self_fence)
+    by_ending = _by_ending(owner) if is_still else None
+    if cancel_wanted and not reading.is_closed:
+        return replace(_alive(owner), seal="cancel")
+    if cancel_wanted and (by_ending or (is_still and _ended_itself(owner, restartable=restartable))):
+        return Verdict(JobState.CANCELLED)
+    if by_ending:
+        return by_ending
+    if reading.is_closed:
+        is_silent = owner.is_gone and still_for >= times.take_over
+        return _interrupted(owner, cancel_wanted=cancel_wanted) if is_silent else _alive(owner)
     if restartable and owner.phase == Phase.WAITING and owner.answers and still_for > 2 * times.heartbeat:
         words = f"attempt {run.number} was interrupted; {owner.cluster} starts it again"
         return Verdict(JobState.PENDING, words, place_attempt=None if successor_waits else run.number + 1)
@@ -98,13 +106,15 @@ def judge_claimed(
         if restartable and owner.phase != Phase.SUSPENDED:
             return _interrupted_restartable(run, owner, successor_waits)
         if not restartable and owner.is_gone:
-            words = f"interrupted: {owner.cluster} no longer has it, and it left no result"
-            return Verdict(JobState.FAILED, words, seal="interrupted", is_interrupted=True)
+            return _interrupted(owner)
     return _alive(owner)
 
 
-def _by_result(result: Result, owner: PlacementView, cancel_wanted: bool) -> Verdict:
-    """A result is what happened. Only who sent the signal that ended it, the scheduler knows better."""
+def _by_result(result: Result, owner: PlacementView, *, restartable: bool, cancel_wanted: bool) -> Verdict:
+    """A result is what happened. Only who sent the signal that ended it, the scheduler knows better.
+
+    A restartable payload that saves its state when it is told to end, and calls that a success, did not complete.
+    """
     state = JobState.COMPLETED if result.code == 0 else JobState.FAILED
     reason = "" if result.code == 0 else _exit_words(result.code, result.words)
     if result.signal == "TERM":
@@ -112,7 +122,7 @@ def _by_result(result: Result, owner: PlacementView, cancel_wanted: bool) -> Ver
             return Verdict(JobState.RUNNING, "it was told to end; waiting for the cluster to say why")
         if owner.ending == Ending.TIMEOUT:
             state, reason = JobState.TIMEOUT, "it reached its time limit"
-        elif result.code != 0 and (cancel_wanted or owner.ending == Ending.CANCELLED):
+        elif (result.code != 0 or restartable) and (cancel_wanted or owner.ending == Ending.CANCELLED):
             state, reason = JobState.CANCELLED, "" if cancel_wanted else f"cancelled on {owner.cluster}"
     return Verdict(
         state,
@@ -129,20 +139,21 @@ def _exit_words(code: int, words: str) -> str:
     return f"{head}: {words}" if words else head
 
 
-def _stopped(
-    reading: TaskReading, owner: PlacementView, still_for: float, times: Failover, cancel_wanted: bool
-) -> Verdict:
-    """Closed over a run's head: it ends itself, and is ended by the scheduler. Until it surely is, it runs."""
-    if not reading.is_closed:
-        return replace(_alive(owner), seal="cancel")
-    if not owner.is_gone or still_for < times.self_fence:
-        return _alive(owner)
-    if cancel_wanted:
-        return Verdict(JobState.CANCELLED)
-    if verdict := _by_ending(owner):
-        return verdict
-    words = f"interrupted: {owner.cluster} no longer has it, and it left no result"
-    return Verdict(JobState.FAILED, words, is_interrupted=True)
+def _ended_itself(owner: PlacementView, *, restartable: bool) -> bool:
+    """Whether a run that left no result has surely ended, though no scheduler saw it end.
+
+    A restartable one that is silent for this long has: it fences itself. Another one only says so by its exit code: the
+    scheduler loses sight of nodes on which it runs on, and then neither its word nor silence is evidence.
+    """
+    said_so = owner.state == PlacementState.ENDED and owner.exit_code == FENCED
+    return owner.is_gone and (restartable or said_so)
+
+
+def _interrupted(owner: PlacementView, *, cancel_wanted: bool = False) -> Verdict:
+    """Silent and gone, and nobody saw it end: as much as can be said. What turns up later corrects it."""
+    when = "interrupted while it was being cancelled" if cancel_wanted else "interrupted"
+    words = f"{when}: {owner.cluster} no longer has it, and it left no result"
+    return Verdict(JobState.FAILED, words, seal="interrupted", is_interrupted=True)
 
 
 def _by_ending(owner: PlacementView) -> Verdict | None:
@@ -199,24 +210,36 @@ def judge_unclaimed(
     if cancel_wanted:
         return Verdict(JobState.CANCELLED, seal="cancel")
     if live := [placement for placement in placements if placement.is_live]:
-        return _waiting(live, elsewhere)
+        return _waiting(live, elsewhere, times)
     if not placements:  # it waits for its first, or the database forgot that one: then it wants another
         return Verdict(JobState.ACCEPTED, place_attempt=0)
     return _place_again(placements, times, elsewhere, refusal)
 
 
-def _waiting(live: Sequence[PlacementView], elsewhere: Alternatives) -> Verdict:
+def _waiting(live: Sequence[PlacementView], elsewhere: Alternatives, times: Failover) -> Verdict:
     """Some cluster has it. It goes to another one too where that is the better chance: the first claim wins."""
     there = {placement.cluster for placement in live}
-    if any(placement.answers for placement in live):
+    sure = {placement.cluster for placement in live if placement.state == PlacementState.SUBMITTED}
+    if answering := [placement for placement in live if placement.answers]:
+        if all(placement.state == PlacementState.DOUBT for placement in answering):
+            return _in_doubt(answering, elsewhere.up - there, times)
         why = next((elsewhere.obstacles[name] for name in sorted(there) if name in elsewhere.obstacles), "")
         if why and elsewhere.ample - there:
             return Verdict(JobState.PENDING, f"{why}; it goes to another cluster, too", place_attempt=0)
-        others = " and ".join(sorted(there - elsewhere.obstacles.keys()))
+        others = " and ".join(sorted(sure - elsewhere.obstacles.keys()))
         return Verdict(JobState.PENDING, f"{why}; {others} has it, too" if why and others else why)
     if elsewhere.up - there and all(placement.is_down for placement in live):
         return Verdict(JobState.ACCEPTED, f"{live[-1].cluster} is down; it goes to another cluster", place_attempt=0)
     return Verdict(JobState.UNKNOWN, f"{live[-1].cluster} does not answer")
+
+
+def _in_doubt(doubtful: Sequence[PlacementView], others: frozenset[str], times: Failover) -> Verdict:
+    """Handed over without an answer. Mostly the next polls tell; without its accounting database a cluster cannot."""
+    names = " and ".join(sorted({placement.cluster for placement in doubtful}))
+    words = f"{names} did not answer when it was handed over, and cannot say yet whether it arrived"
+    if others and all(placement.seconds_in_state >= times.down_after for placement in doubtful):
+        return Verdict(JobState.PENDING, f"{words}; it goes to another cluster, too", place_attempt=0)
+    return Verdict(JobState.PENDING, words)
 
 
 def _never_ran(why: str, placements: Sequence[PlacementView], refusal: str) -> Verdict:

@@ -158,15 +158,25 @@ tandem_signal() {
     kill -s "$1" -- "-$tandem_pid" 2>/dev/null || kill -s "$1" "$tandem_pid" 2>/dev/null
 }
 
+# Prints what belongs to this job by its control group, if the scheduler keeps one: no process can leave that, whatever
+# else it sheds. Nothing of the payload's is in the wrapper's own session: it leads another.
+tandem_grouped() {
+    [ -n "${SLURM_JOB_ID:-}" ] || return 0
+    for tandem_entry in $(grep -lsE "/job_$SLURM_JOB_ID(/|\$)" /proc/[0-9]*/cgroup); do
+        tandem_entry=${tandem_entry%/cgroup}
+        tandem_birth "${tandem_entry#/proc/}" && [ "$tandem_session" != "$tandem_own_session" ] && echo "$tandem_entry/"
+    done
+}
+
 # All of it, at once, also what left its process group: everything started by this run carries its nonce.
 tandem_kill_all() {
     tandem_signal KILL
     for tandem_round in 1 2 3; do
-        tandem_found=$(grep -lszFx "TANDEM_RUN=$tandem_nonce" /proc/[0-9]*/environ)
+        tandem_found=$(grep -lszFx "TANDEM_RUN=$tandem_nonce" /proc/[0-9]*/environ; tandem_grouped)
         [ -n "$tandem_found" ] || break
         for tandem_entry in $tandem_found; do
             tandem_entry=${tandem_entry#/proc/}
-            kill -s KILL "${tandem_entry%/environ}" 2>/dev/null
+            kill -s KILL "${tandem_entry%%/*}" 2>/dev/null
         done
     done
 }
@@ -177,13 +187,14 @@ tandem_end_it() {
     tandem_kill_all
 }
 
-# Sets tandem_born to when process $1 was started; fails when it is gone.
+# Sets tandem_born to when process $1 was started, and tandem_session; fails when it is gone.
 tandem_birth() {
     { read -r tandem_stat < "/proc/$1/stat"; } 2>/dev/null || return 1
     set -f
     set -- ${tandem_stat##*) }
     set +f
     [ "$1" != Z ] || return 1
+    tandem_session=$4
     tandem_born=${20}
 }
 tandem_same() {
@@ -204,7 +215,8 @@ tandem_heart() {
             tandem_beat
             case $(readlink "$tandem_claim.$((tandem_n + 1))") in
                 run:*) tandem_end_it; exit ;;
-                closed:*) : > "$tandem_local/told"; tandem_signal TERM; sleep 2; tandem_end_it; exit ;;
+                # Told first, then killed. Its result says that it ended, where no scheduler may have seen it.
+                closed:*) : > "$tandem_local/told"; tandem_signal TERM; sleep 2; tandem_kill_all ;;
             esac
         fi
         sleep 1
@@ -239,6 +251,7 @@ for tandem_name in TERM INT HUP USR1 USR2; do
 done
 tandem_birth $$
 tandem_wrapper_born=$tandem_born
+tandem_own_session=$tandem_session
 tandem_started=$(date +%s)
 cd /
 (
@@ -282,9 +295,11 @@ tandem_write_result() {
 }
 
 # A restartable run that was told to end may have been told so in order to be started again: the scheduler knows. Whatever
-# its exit code: one that saves its state when it is told to end may call that a success.
+# its exit code: one that saves its state when it is told to end may call that a success. With the next claim closed
+# nothing starts again: then its result is awaited.
 tandem_requeued() {
-    [ "$tandem_restartable" = 1 ] && [ "$tandem_got" = TERM ]
+    [ "$tandem_restartable" = 1 ] && [ "$tandem_got" = TERM ] || return 1
+    case $(readlink "$tandem_claim.$((tandem_n + 1))") in closed:*) return 1 ;; esac
 }
 
 if [ ! -e "$tandem_local/going" ]; then

@@ -89,6 +89,60 @@ def test_a_run_that_its_heartbeat_ended_leaves_no_result_and_is_gone_after_a_whi
     assert state(job) == "CANCELLED"
 
 
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_run_that_its_cluster_lost_sight_of_is_not_cancelled_before_it_says_so(
+    world: World, ada: Person, forgets: bool
+) -> None:
+    """Its node is cut off, and it may live there: neither the scheduler's word nor its silence is evidence."""
+    job = world.submit(ada)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    if forgets:
+        world.clusters["cluster1"].forget()
+    else:
+        run.end(ending=Ending.LOST_NODE)
+    actions.cancel_job(job, ada)
+    for _ in range(3):
+        world.poll()
+    wait_out(world, TIMES.self_fence + 1)
+    assert state(job) in ("RUNNING", "UNKNOWN")
+    wait_out(world, TIMES.take_over + 1)
+    assert state(job) == "FAILED"
+    assert "interrupted while it was being cancelled" in job.reason
+    run.write_result(143, "TERM")
+    world.poll_until(job, "CANCELLED", turns=40)
+
+
+def test_a_restartable_run_is_cancelled_once_it_has_fenced_itself(world: World, ada: Person) -> None:
+    """The scheduler had put it back into the queue, and speaks of that: the run itself may still be there."""
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    actions.cancel_job(job, ada)
+    world.poll()
+    run.end(ending=Ending.CANCELLED)
+    wait_out(world, TIMES.self_fence + 1)
+    assert state(job) == "RUNNING"
+    wait_out(world, TIMES.take_over + 1)
+    assert state(job) == "CANCELLED"
+
+
+def test_a_restartable_payload_that_calls_it_a_success_to_have_saved_its_state_is_cancelled(
+    world: World, ada: Person
+) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    actions.cancel_job(job, ada)
+    world.poll()
+    run.write_result(0, "TERM")
+    world.poll()
+    assert state(job) == "CANCELLED"
+
+
 def test_a_cancel_that_a_restored_database_forgot_is_still_one(world: World, ada: Person) -> None:
     job = world.submit(ada)
     world.dispatch()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.jobs.protocol.world import ENVIRONMENT, World, state
+from tests.jobs.protocol.world import ENVIRONMENT, TIMES, World, state
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster, ClusterState
@@ -336,3 +336,42 @@ def test_what_was_on_its_way_to_a_lost_cluster_is_found_among_many(world: World,
     world.poll(there)
     world.dispatch()
     assert all(there in clusters_of(job) for job in jobs)
+
+
+def in_doubt(world: World, owner: Person, cluster: str) -> Job:
+    """A job whose handing over nobody answered, on clusters without their accounting databases."""
+    for one in BOTH:
+        world.clusters[one].lose_requests, world.clusters[one].history_down = 1, True
+    job = world.submit(owner, cluster=cluster)
+    world.dispatch()
+    world.poll(world.placement(job).cluster)
+    assert world.placement(job).state == PlacementState.DOUBT
+    return job
+
+
+def test_what_nobody_can_say_whether_it_arrived_goes_to_another_cluster_too(world: World, ada: Person) -> None:
+    job = in_doubt(world, ada, "any")
+    here = world.placement(job).cluster
+    there = next(name for name in BOTH if name != here)
+    world.clusters[there].lose_requests = 0
+    world.dispatch()
+    assert clusters_of(job) == [here], "mostly the next polls tell"
+    world.pass_time(TIMES.down_after + 1)
+    world.poll(here)
+    assert "it goes to another cluster, too" in Job.objects.get().reason
+    world.dispatch()
+    assert clusters_of(job) == [here, there]
+    world.poll(there)
+    world.start(job, there).finish()
+    world.poll(there)
+    assert state(job) == "COMPLETED"
+
+
+def test_a_named_clusters_job_in_doubt_says_why_it_waits(world: World, ada: Person) -> None:
+    job = in_doubt(world, ada, "cluster1")
+    world.pass_time(TIMES.down_after + 1)
+    world.poll()
+    world.dispatch()
+    assert clusters_of(job) == ["cluster1"]
+    assert state(job) == "PENDING"
+    assert job.reason == "cluster1 did not answer when it was handed over, and cannot say yet whether it arrived"

@@ -109,7 +109,7 @@ class Ledger:
         self.seen[name] = job.state
         if before in FINAL_STATES and job.state != before:
             words = f"{name} was {before} and is {job.state}"
-            if before != JobState.FAILED or job.state != JobState.COMPLETED:
+            if before != JobState.FAILED or job.state not in (JobState.COMPLETED, JobState.CANCELLED):
                 raise Broken(f"a final state was taken back: {words}")
         if not job.is_final:
             return
@@ -153,12 +153,18 @@ class Ledger:
         if not job.is_final:
             raise Broken(f"lost: {job.pk} is {job.state} ({job.reason}) for ever")
         keys = [(name, index) for index in array_indices(job.array)]
-        done = [any(run.wrote_result and run.payload_code == 0 for run in self.starts[key]) for key in keys]
+        done = [any(self._completed(run) for run in self.starts[key]) for key in keys]
         if all(done) and job.state != JobState.COMPLETED:
             raise Broken(f"lost: {name} is {job.state}, and it completed")
         killed = [run for key in keys for run in self.starts[key] if not run.wrote_result]
         if job.restartable and job.state == JobState.FAILED and killed and not self._failed_itself(keys):
             raise Broken(f"lost: {name} may start again, and did not: {job.reason}")
+
+    @staticmethod
+    def _completed(run: Run) -> bool:
+        """What is restartable and was told to end may call it a success that it saved its state."""
+        saved = run.values.is_restartable and run.got == "TERM"
+        return run.wrote_result and run.payload_code == 0 and not saved
 
     def _failed_itself(self, keys: list[Key]) -> bool:
         return any(run.payload_code or run.why == "ran out of memory" for key in keys for run in self.starts[key])

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import pytest
 from tests.jobs.protocol.model.world import World, a_world, in_its_own_time
 
+from tandem.jobs import actions
+from tandem.jobs.models import Job
+
 pytestmark = pytest.mark.django_db
 
 
@@ -38,3 +41,40 @@ def test_a_worker_that_stood_still_before_it_looked_does_not_take_its_own_sleep_
     world.ledger.check()
     assert run.active
     world.heal()
+
+
+def test_a_cancelled_run_on_a_node_that_is_cut_off_is_not_over(world: World) -> None:
+    """Neither its scheduler nor the storage sees it; its own result says in the end that it was cancelled."""
+    job = world.submit(cluster="cluster1")
+    world.work(4, finish=False)
+    (run,) = world.active_runs()
+    cluster = world.clusters["cluster1"]
+    cluster.node_fails(run, lives_on=True)
+    cluster.storage_hangs = True
+    world.poll(0, "cluster1")
+    world.wish(actions.cancel_job, job)
+    for _ in range(25):
+        world.pass_time(4)
+        world.poll(0, "cluster1")
+        world.poll(0, "cluster2")
+        world.ledger.check()
+    assert run.active
+    assert "interrupted while it was being cancelled" in Job.objects.get().reason
+    world.mend(cluster)
+    for _ in range(40):
+        world.work(4, finish=False)
+        world.ledger.check()
+    assert Job.objects.get().state == "CANCELLED"
+
+
+def test_a_deaf_run_that_was_cancelled_out_of_its_schedulers_sight_says_so(world: World) -> None:
+    job = world.submit(cluster="cluster1")
+    world.work(4, finish=False)
+    (run,) = world.active_runs()
+    run.ignores_term = True
+    world.clusters["cluster1"].node_fails(run, lives_on=True)
+    world.wish(actions.cancel_job, job)
+    for _ in range(10):
+        world.work(4, finish=False)
+        world.ledger.check()
+    assert Job.objects.get().state == "CANCELLED"

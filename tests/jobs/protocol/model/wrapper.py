@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from tests.jobs.protocol.model.files import SharedFiles
 
-SUPERSEDED, NOCLAIM, FENCED, TERMINATED = 113, 114, 115, 143
+SUPERSEDED, NOCLAIM, FENCED, KILLED, TERMINATED = 113, 114, 115, 137, 143
 GRACE = 2.0  # the wrapper's, for a payload that is told to end
 KILL_WAIT = 30.0  # the scheduler's, between its SIGTERM and its SIGKILL
 KILL_TIME = 10.0  # the longest that killing a payload takes
@@ -63,6 +63,7 @@ class Run:
     is_suspended: bool = False
     killed_at: float | None = None  # gone by then,
     killed_with: int | None = None  # and with which exit code
+    told_until: float | None = None  # by a closed claim, to end; killed by then
     is_ending_itself: bool = False
     ignores_term: bool = False
     is_linking: bool = False
@@ -197,6 +198,9 @@ class Run:
         if self.killed_at is not None and now >= self.killed_at:
             self.die(self.killed_with)
             return
+        if self.active and self.told_until is not None and now >= self.told_until:
+            self.finish(KILLED)
+            return
         for _ in range(3 if self.is_watching else 0):
             self.step()
         if not self.active:
@@ -219,7 +223,7 @@ class Run:
             # Told to end first; a payload that can does so.
             self.why, self.got = f"found {following}", "TERM"
             if self.ignores_term:
-                self._end_it(self.why, GRACE)
+                self.told_until = self.told_until or now + GRACE + (KILL_TIME if self.zone.slow_kill else 0.0)
             else:
                 self.finish(TERMINATED)
         elif following:
@@ -229,11 +233,11 @@ class Run:
         if now - self.last_beat >= self.values.fence:
             self._end_it("fenced itself")
 
-    def _end_it(self, why: str, after: float = 0.0) -> None:
+    def _end_it(self, why: str) -> None:
         """All of it is killed, which may take a while; no result."""
         if not self.is_ending_itself:
             self.why, self.is_ending_itself = why, True
-            self.killed_at = self.zone.now() + after + (KILL_TIME if self.zone.slow_kill else 0.0)
+            self.killed_at = self.zone.now() + (KILL_TIME if self.zone.slow_kill else 0.0)
             self.killed_with = FENCED
         if self.killed_at is not None and self.zone.now() >= self.killed_at:
             self.die(FENCED)
@@ -248,7 +252,8 @@ class Run:
 
     def _result(self, code: int) -> Iterator[None]:
         yield
-        if not (self.values.is_restartable and self.got == "TERM"):
+        following = self.zone.files.read(self.zone.name, self.values.control, self._claim(1))
+        if not (self.values.is_restartable and self.got == "TERM") or following.startswith("closed:"):
             start, end = int(self.started_at or 0), int(self.zone.now())
             text = f"1 {self.nonce} {start} {end} {code} {self.got}\t"
             name = f"result.{self.task}.{self.attempt}"
