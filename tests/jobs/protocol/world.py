@@ -14,6 +14,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from tandem import clock
 from tandem.accounts.models import Person
 from tandem.clusters.channel import Answer
 from tandem.clusters.errors import AnswerLost, ClusterUnreachable, DoorError, SubmissionRefused
@@ -21,7 +22,7 @@ from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.request import BatchJob, Outcome, Request
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
 from tandem.environment import Environment
-from tandem.jobs import actions, clock
+from tandem.jobs import actions
 from tandem.jobs.dispatch import Dispatcher
 from tandem.jobs.follow import Follower
 from tandem.jobs.models import Job, Placement
