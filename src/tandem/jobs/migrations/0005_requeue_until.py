@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0003_latest_placements"),
+        ("jobs", "0004_lists"),
     ]
 
     operations = [
