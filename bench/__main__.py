@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.bringing_up import bringing_up
 from bench.failing_over import looking, losing_a_zone, no_capacity
 from bench.lab import laboratory
+from bench.listing import crowded_folder
 from bench.measure import Row
 from bench.polling import polling
 from bench.submitting import sustained, until_durable
@@ -14,7 +15,7 @@ from tandem import __version__
 from tandem.local.machine import machine
 
 RESULTS = Path(__file__).parent / "results.md"
-PARTS = ("up", "failover", "polling", "durable", "sustained")
+PARTS = ("up", "failover", "polling", "durable", "sustained", "files")
 
 
 def main() -> None:
@@ -43,6 +44,8 @@ def main() -> None:
             rows += said(until_durable(lab, token, wanted.rounds, wanted.count // 4))
         if "sustained" in parts:
             rows += said(sustained(lab, token, wanted.rounds, wanted.count))
+        if "files" in parts:
+            rows += said(crowded_folder(lab, token, wanted.rounds))
     if not wanted.parts:
         RESULTS.write_text(page(rows, wanted.rounds))
         print(f"written to {RESULTS}")

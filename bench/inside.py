@@ -60,3 +60,25 @@ for _ in range(int(sys.argv[2])):
     times.append(time.perf_counter() - begin)
 print(json.dumps(times))
 """
+
+# Arguments: a folder in the home directory, how many files. Makes them where they are missing.
+CROWD = """
+import json, pathlib, sys
+folder = pathlib.Path.home() / sys.argv[1]
+folder.mkdir(exist_ok=True)
+for number in range(len(list(folder.iterdir())), int(sys.argv[2])):
+    (folder / f"result-{number:06}.dat").touch()
+print(json.dumps(None))
+"""
+
+# Arguments: a folder in the home directory, how many times. Prints the seconds of each listing.
+LS = """
+import json, os, subprocess, sys, time
+times = []
+for _ in range(int(sys.argv[2])):
+    begin = time.perf_counter()
+    subprocess.run(["ls", os.path.expanduser("~/" + sys.argv[1])],
+                   check=True, stdout=subprocess.DEVNULL, close_fds=False)
+    times.append(time.perf_counter() - begin)
+print(json.dumps(times))
+"""

@@ -1,8 +1,10 @@
 """What people have in their home directories, and what they pass, cannot break the door."""
 
 import asyncio
+import hashlib
 import json
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,6 @@ from tandem.clusters import frames
 from tandem.clusters.connections import CHANNELS, Lane
 from tandem.clusters.door import AnswerLost, ClusterRefused, Door
 from tandem.clusters.people import PeopleFile
-from tandem.clusters.transfer import NoSuchFile
 
 EVERY_SHELL = ["alice", "noisy", "execer", "tina", "full", "greedy", "zed"]
 EVERY_BYTE = bytes(range(1, 256))
@@ -144,22 +145,38 @@ def test_a_stream_that_is_cancelled_while_it_waits_leaves_nothing_behind(host: H
     wait_until(lambda: "sleep 322" not in host.inside("ps", "ax", "-o", "args"), "the stream's processes gone")
 
 
-def test_files_are_read_as_the_person_and_no_others(host: Host, door: Door) -> None:
-    content = os.urandom(3_000_000)
-    door.run("alice", "cluster1", 'umask 077; head -c "$DATA_SIZE" >"$HOME/big file"', data=content)
+async def in_pieces(content: bytes, size: int = 300_000) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), size):
+        yield content[at : at + size]
 
-    async def read() -> None:
-        async with door.sftp("alice", "cluster1") as files:
-            assert (await files.stat("/home/alice/big file")).size == len(content)
-            assert "big file" in [entry.name for entry in await files.list("/home/alice")]
-            assert b"".join([piece async for piece in files.read("/home/alice/big file")]) == content
-            part = b"".join([piece async for piece in files.read("/home/alice/big file", 1_000_000, 1_500_000)])
-            assert part == content[1_000_000:2_500_000]
-        async with door.sftp("zed", "cluster1") as files:
-            with pytest.raises(NoSuchFile):
-                await files.stat("/home/alice/big file")
 
-    asyncio.run(read())
+@pytest.mark.parametrize("user", ["alice", "tina", "zed"])
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_data_that_is_sent_piece_by_piece_is_exact(door: Door, user: str, size: int) -> None:
+    data = os.urandom(size)
+    script = 'head -c "$DATA_SIZE" | sha256sum'
+    answer = asyncio.run(door.send(user, "cluster1", script, [], in_pieces(data), size))
+    assert answer.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
+
+
+def test_a_script_that_ends_early_is_sent_no_more(door: Door) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield b"x" * 2**20
+
+    answer = asyncio.run(door.send("alice", "cluster1", "echo no; exit 7", [], endless(), 2**40))
+    assert (answer.stdout, answer.status) == (b"no\n", 7)
+    assert taken < 100
+
+
+def test_data_that_ends_early_is_seen_to(door: Door) -> None:
+    script = 'head -c "$DATA_SIZE" | wc -c'
+    answer = asyncio.run(door.send("alice", "cluster1", script, [], in_pieces(b"x" * 10), 20))
+    assert answer.stdout == b"10\n"
 
 
 @pytest.mark.parametrize(("how", "command"), [("told", "sleep 331"), ("people file", "sleep 332")])

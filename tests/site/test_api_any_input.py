@@ -17,6 +17,7 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HARDLY_TEXT, inner, max_size=3),
     max_leaves=6,
 )
+PARAMETERS = ["state", "cursor", "page_size", "wait", "id", "path", "sort", "to"]
 FIELDS = sorted(Submission.model_fields)
 SUBMISSION = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=5) | st.builds(
     lambda more: {"executable": "/bin/true", **more}, st.dictionaries(st.sampled_from(FIELDS), HARDLY_TEXT, max_size=3)
@@ -40,13 +41,18 @@ def bodies_for(path: str) -> st.SearchStrategy[bytes]:
 def test_any_request_gets_an_answer_in_shape(as_administrator, monkeypatch_waiting, method, path, data):
     words = {name: data.draw(HARDLY_TEXT.filter(bool), label=name) for name in _names_in(path)}
     address = path.removeprefix("/api/v1").format(**{name: quote(word, safe="") for name, word in words.items()})
-    query = data.draw(st.dictionaries(st.sampled_from(["state", "cursor", "page_size", "wait", "id"]), HARDLY_TEXT))
+    query = data.draw(
+        st.dictionaries(
+            st.sampled_from(["state", "cursor", "page_size", "wait", "id", "path", "sort", "to"]), HARDLY_TEXT
+        )
+    )
     if query:
         address += "?" + "&".join(f"{name}={quote(value)}" for name, value in query.items())
     key = data.draw(st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=250))
     headers = {"Idempotency_Key": key} if key is not None else {}
     answer = as_administrator(method, address, data.draw(bodies_for(path), label="body"), **headers)
-    assert answer.status_code < 500, answer.content
+    # There is no cluster here that could give files.
+    assert answer.status_code < 500 or (answer.status_code == 503 and "/files" in path), answer.content
     if answer.status_code >= 400:
         problem = json.loads(answer.content)
         assert answer["Content-Type"] == "application/problem+json"

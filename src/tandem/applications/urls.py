@@ -6,7 +6,6 @@ from tandem.applications import views
 
 urlpatterns = [
     path("applications/", views.applications, name="applications"),
-    path("applications/directory", views.directory, name="directory"),
     path("applications/again/<uuid:job_id>/", views.again, name="submit-again"),
     path("applications/<slug:slug>/", views.submit, name="submit"),
     path("applications/<slug:slug>/place", views.place, name="submit-place"),

@@ -3,14 +3,12 @@
 import uuid
 from typing import cast
 
-from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tandem.accounts.models import Person
-from tandem.applications.browse import BrowseFailed, browse
 from tandem.applications.catalogue import APPLICATIONS, JOB_SUBMISSION, Application, find_application
 from tandem.applications.choices import known_clusters, queue_choices
 from tandem.applications.forms import CHOOSE_AGAIN, JobSubmissionForm
@@ -21,8 +19,6 @@ from tandem.jobs.resubmit import form_fields
 from tandem.jobs.script import payload_for, preview
 from tandem.jobs.submission import SubmissionInvalid
 from tandem.node import this_environment
-
-BROWSED_FIELDS = ("executable", "input_file", "execution_directory")
 
 
 def person_of(request: HttpRequest) -> Person:
@@ -115,18 +111,3 @@ def script(request: HttpRequest, slug: str) -> HttpResponse:
         context["commands"] = payload_for(form.submission)
         context["script"] = preview(form.submission, environment.failover if environment else None)
     return render(request, "applications/script.html", context)
-
-
-@require_GET
-def directory(request: HttpRequest) -> HttpResponse:
-    """What lies in a directory of the cluster, as this person sees it there."""
-    field = request.GET.get("field", "")
-    if field not in BROWSED_FIELDS:
-        raise BadRequest("no such field")
-    context: dict[str, object] = {"field": field, "wants_directory": field == "execution_directory"}
-    try:
-        path = request.GET.get("path") or request.GET.get(field, "")
-        context["listing"] = browse(person_of(request).username, path)
-    except BrowseFailed as failed:
-        context["failed"] = failed
-    return render(request, "applications/directory.html", context)

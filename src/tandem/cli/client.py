@@ -115,7 +115,7 @@ class Portal:
         while True:
             trouble, wait = "", 0.0
             try:
-                response = self.http.request(method, path, params=wanted, **options)
+                response = self.http.request(method, path, params=wanted or None, **options)
             except httpx.TransportError as error:
                 if _is_certificate(error):
                     raise PortalUnreachableError(f"{self.url} cannot be trusted: {error}") from error
@@ -126,7 +126,7 @@ class Portal:
                 if response.is_success or response.status_code in accept:
                     return response
                 if response.status_code not in PASSING or not repeatable:
-                    raise _problem(response)
+                    raise problem_of(response)
                 trouble = f"{self.url} answers {response.status_code}"
                 wait = _seconds(response.headers.get("Retry-After"))
             pause = max(wait, delay * random.uniform(0.5, 1.5))  # noqa: S311 - spreads clients out, hides nothing
@@ -151,7 +151,7 @@ def _seconds(text: str | None) -> float:
     return float(text) if text and text.isdigit() else 0.0
 
 
-def _problem(response: httpx.Response) -> PortalError:
+def problem_of(response: httpx.Response) -> PortalError:
     """The problem+json of an answer, or the best that can be said of an answer that is none."""
     title = f"{response.status_code} {response.reason_phrase}"
     try:

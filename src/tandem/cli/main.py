@@ -70,6 +70,7 @@ SUB_COMMANDS = {
     "login": SubCommand("tandem.cli.sign_in:login", "Sign in to a portal.", WORK),
     "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),
     "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),
+    "files": SubCommand("tandem.cli.files:app", "Look at, fetch and send files on the clusters.", WORK),
     "user": SubCommand("tandem.cli.users:app", "Add, invite, disable people (administrators).", PEOPLE),
 }
 

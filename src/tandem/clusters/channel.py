@@ -5,6 +5,7 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncssh
@@ -14,6 +15,7 @@ from tandem.clusters.errors import AnswerLost, ClusterRefused
 
 ANSWER_LIMIT = 64 * 2**20  # bytes; more is read as a stream or by SFTP
 STREAM_AHEAD = 2**18  # bytes that a slow reader of a stream may lag behind
+SEND_AHEAD = 2**20  # bytes that are kept for a slow taker of data
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Channel(asyncssh.SSHClientSession[bytes]):
         self.broken: Exception | None = None
         self.pause_above: int | None = None
         self._paused = False
+        self.is_full = False
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
@@ -91,6 +94,13 @@ class Channel(asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = self.ended = True
         self.broken = exc
+        self._changed.set()
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
         self._changed.set()
 
     def resume(self) -> None:
@@ -149,18 +159,22 @@ async def finish(channel: asyncssh.SSHClientChannel[bytes], session: Channel, co
         raise NotStarted("the connection ended before anything was sent")
     try:
         channel.write(content)
-        while session.output.status is None or session.errors.status is None:
-            if session.closed and session.output.status is not None:
-                break  # standard error was cut off after the answer: the answer stands
-            if session.closed:
-                raise session.lost(f"the connection ended before the answer did: {session.broken or 'no reason given'}")
-            if session.output.size > ANSWER_LIMIT or session.errors.size > ANSWER_LIMIT:
-                raise AnswerLost("the answer is too large")
-            await session.changed()
+        return await _answer(session)
     except (asyncssh.Error, OSError) as problem:
         raise session.lost(f"the connection broke: {problem}") from problem
     finally:
         channel.abort()
+
+
+async def _answer(session: Channel) -> Answer:
+    while session.output.status is None or session.errors.status is None:
+        if session.closed and session.output.status is not None:
+            break  # standard error was cut off after the answer: the answer stands
+        if session.closed:
+            raise session.lost(f"the connection ended before the answer did: {session.broken or 'no reason given'}")
+        if session.output.size > ANSWER_LIMIT or session.errors.size > ANSWER_LIMIT:
+            raise AnswerLost("the answer is too large")
+        await session.changed()
     return Answer(session.output.content(), session.errors.content(), session.output.status)
 
 
@@ -198,6 +212,52 @@ def listen(channel: asyncssh.SSHClientChannel[bytes], session: Channel, content:
     except OSError as problem:
         raise NotStarted("the connection ended before anything was sent") from problem
     return Listening(channel, session)
+
+
+class Sending:
+    """Data on its way to a script that takes it as fast as it can."""
+
+    def __init__(self, channel: asyncssh.SSHClientChannel[bytes], session: Channel, nonce: str) -> None:
+        self._channel = channel
+        self._session = session
+        self._nonce = nonce
+
+    async def write(self, piece: bytes) -> bool:
+        """Send a piece, waiting while too much is under way. False: the script has ended and takes no more."""
+        try:
+            self._channel.write(piece)
+        except OSError:  # `finish` says what came of it
+            return False
+        while self._session.is_full and not self._is_over:
+            await self._session.changed()
+        return not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        return self._session.closed or self._session.output.status is not None
+
+    async def finish(self, *, is_whole: bool) -> Answer:
+        """The script's answer. Data that is not whole just ends. Raises `AnswerLost`."""
+        with suppress(OSError):
+            if is_whole:
+                self._channel.write(frames.ending(self._nonce))
+            else:
+                self._channel.write_eof()
+        return await _answer(self._session)
+
+    def close(self) -> None:
+        """Send no more; a script that has not got all of its data notices that."""
+        self._channel.abort()
+
+
+def send(channel: asyncssh.SSHClientChannel[bytes], session: Channel, beginning: bytes, nonce: str) -> Sending:
+    """Begin a script that is sent its data piece by piece. Raises `NotStarted`."""
+    channel.set_write_buffer_limits(SEND_AHEAD)
+    try:
+        channel.write(beginning)
+    except OSError as problem:
+        raise NotStarted("the connection ended before anything was sent") from problem
+    return Sending(channel, session, nonce)
 
 
 def new_nonce() -> str:

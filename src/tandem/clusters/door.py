@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncssh
-
 from tandem.clusters import channel, frames, signer
 from tandem.clusters.certificates import WATCH_COMMAND, WATCH_USER
 from tandem.clusters.channel import Answer, Channel, NotStarted
@@ -30,7 +28,6 @@ from tandem.clusters.errors import (
     SubmissionRefused,
 )
 from tandem.clusters.people import PeopleFile
-from tandem.clusters.transfer import RemoteFiles
 from tandem.node import ClusterAddress, PortalNode, this_node
 
 __all__ = [
@@ -132,14 +129,31 @@ class Door:
             self._loop.call_soon_threadsafe(listening.close)
             self._loop.call_soon_threadsafe(self._leave, connection, Lane.STREAM)
 
-    @contextlib.asynccontextmanager
-    async def sftp(self, user: str, cluster: str, deadline: float = 10.0) -> AsyncIterator[RemoteFiles]:
-        """The person's view of the cluster's files, for downloads."""
-        client, connection = await self._await(self._start_sftp(user, cluster, deadline))
+    async def send(
+        self,
+        user: str,
+        cluster: str,
+        script: str,
+        args: Sequence[str | bytes],
+        pieces: AsyncIterator[bytes],
+        size: int,
+        deadline: float = 10.0,
+    ) -> Answer:
+        """`run` with `size` bytes of data, taken from `pieces` no faster than the script reads them.
+
+        `deadline` is for getting started, for each piece and for the answer after the last one. If there are fewer
+        pieces, if they raise or the caller is cancelled, the script's data ends early, and that is all it learns.
+        """
+        sending, connection = await self._await(self._start_sending(user, cluster, script, args, size, deadline))
         try:
-            yield RemoteFiles(client, self._await)
+            sent = 0
+            async for piece in pieces:
+                sent += len(piece)
+                if not await self._await(_within(deadline, sending.write(piece), cluster)):
+                    break
+            return await self._await(_within(deadline, sending.finish(is_whole=sent >= size), cluster))
         finally:
-            self._loop.call_soon_threadsafe(client.exit)
+            self._loop.call_soon_threadsafe(sending.close)
             self._loop.call_soon_threadsafe(self._leave, connection, Lane.STREAM)
 
     # On the door's own loop
@@ -266,23 +280,19 @@ class Door:
             self._leave(connection, Lane.STREAM)
             raise ClusterUnreachable(f"{cluster}: {problem}") from problem
 
-    async def _start_sftp(self, user: str, cluster: str, deadline: float) -> tuple[asyncssh.SFTPClient, Connection]:
+    async def _start_sending(
+        self, user: str, cluster: str, script: str, args: Sequence[str | bytes], size: int, deadline: float
+    ) -> tuple[channel.Sending, Connection]:
+        nonce = channel.new_nonce()
+        beginning = frames.beginning(nonce, script, args, size, stream=False)
+        start = partial(channel.start, command=frames.COMMAND_LINE, nonce=nonce, knock=frames.KNOCK)
         until = time.monotonic() + deadline
-        while True:
-            connection, kept = await self._take(user, cluster, until, Lane.STREAM)
-            left = until - time.monotonic()
-            try:
-                async with asyncio.timeout(min(READY_TIME, left / 2) if kept else left):
-                    return await connection.ssh.start_sftp_client(), connection
-            except (asyncssh.Error, OSError) as problem:
-                self._connections.retire(user, cluster, connection)
-                self._leave(connection, Lane.STREAM)
-                if not kept or time.monotonic() >= until:
-                    raise ClusterUnreachable(f"{cluster}: no file transfer: {problem}") from problem
-            except BaseException:
-                self._connections.retire(user, cluster, connection)
-                self._leave(connection, Lane.STREAM)
-                raise
+        connection, line, session = await self._begin(user, cluster, start, until, Lane.STREAM)
+        try:
+            return channel.send(line, session, beginning, nonce), connection
+        except NotStarted as problem:
+            self._leave(connection, Lane.STREAM)
+            raise ClusterUnreachable(f"{cluster}: {problem}") from problem
 
     # Between threads
 

@@ -43,13 +43,21 @@ def prelude() -> bytes:
 
 def opening(nonce: str, script: str, args: Sequence[str | bytes] = (), data: bytes = b"", *, stream: bool) -> bytes:
     """Everything that is sent once the other side is ready. Raises ValueError for what no Unix argument can hold."""
+    return beginning(nonce, script, args, len(data), stream=stream) + data + ending(nonce)
+
+
+def beginning(nonce: str, script: str, args: Sequence[str | bytes], size: int, *, stream: bool) -> bytes:
+    """What stands before `size` bytes of data. Raises ValueError as `opening` does."""
     body = script.encode("utf-8", "surrogateescape") + f"\n# end {nonce}".encode()
     if b"\0" in body:
         raise ValueError("a script cannot contain a null character")
     head = [nonce.encode(), b"stream" if stream else b"run", b"%d" % len(args), *map(encode_argument, args)]
-    return b"".join(
-        [prelude(), b"\n".join(head), b"\n%d\n" % len(body), body, b"%d\n" % len(data), data, nonce.encode(), b"\n"]
-    )
+    return b"".join([prelude(), b"\n".join(head), b"\n%d\n" % len(body), body, b"%d\n" % size])
+
+
+def ending(nonce: str) -> bytes:
+    """What stands behind the data."""
+    return f"{nonce}\n".encode()
 
 
 def encode_argument(argument: str | bytes) -> bytes:

@@ -54,7 +54,14 @@ async def download(request: HttpRequest, viewer: Viewer, job_id: uuid.UUID, name
     job, clusters = await in_database(job_and_clusters, viewer, job_id)
     if job is None:
         raise StreamRefused(404, "There is no such job, or it belongs to somebody else.")
-    size, first, pieces = await begin(viewer, clusters, job.spooler.path, name)
+    return await sent(viewer, clusters, SEND, (job.spooler.path, name_of(name)), name)
+
+
+async def sent(
+    viewer: Viewer, clusters: list[str], script: str, args: tuple[str | bytes, ...], name: str
+) -> HttpResponseBase:
+    """What a script like SEND gives, as a file of this name. Raises StreamRefused."""
+    size, first, pieces = await begin(viewer, clusters, script, args)
     response = StreamingHttpResponse(content(viewer, pieces, first, size), content_type="application/octet-stream")
     response["Content-Length"] = str(size)
     response["Content-Disposition"] = attachment(name)
@@ -68,12 +75,12 @@ def attachment(name: str) -> str:
 
 
 async def begin(
-    viewer: Viewer, clusters: list[str], spooler: str, name: str
+    viewer: Viewer, clusters: list[str], script: str, args: tuple[str | bytes, ...]
 ) -> tuple[int, bytes, AsyncIterator[bytes]]:
     """Size, first bytes and the rest, from the first cluster that gives them. Raises StreamRefused."""
     refusal = StreamRefused(503, "No cluster answers at the moment; the file is where it was. Try again later.")
     for cluster in clusters:
-        pieces = get_door().stream(viewer.username, cluster, SEND, (spooler, name_of(name)), DEADLINE)
+        pieces = get_door().stream(viewer.username, cluster, script, args, DEADLINE)
         try:
             return *await read_head(pieces), pieces
         except ClusterRefused as refused:

@@ -21,7 +21,9 @@ from django.db import close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
+from ninja.errors import AuthenticationError
 
+from tandem.accounts.authentication import BearerToken
 from tandem.accounts.models import Person
 from tandem.node import this_node
 
@@ -32,6 +34,7 @@ R = TypeVar("R", bound=HttpResponseBase)
 DATABASE_THREADS = 4
 STREAMS_PER_PERSON = 24
 DOWNLOADS_PER_PERSON = 4
+UPLOADS_PER_PERSON = 4
 RECHECK_SECONDS = 15.0
 KEEP_ALIVE_SECONDS = 15.0
 
@@ -55,12 +58,13 @@ async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at a stream. The session key is kept, since the session may end before the stream does."""
+    """Who looks at a stream, and by which session or token: that may end before the stream does."""
 
     person_id: int
     username: str
     is_administrator: bool
     session_key: str
+    token: str = ""
 
 
 class StreamRefused(Exception):
@@ -102,7 +106,12 @@ def check_origin(request: HttpRequest) -> None:
         raise StreamRefused(403, "Another site's page asked for this; it is not given.")
 
 
-def _person_of(session_key: str) -> Person | None:
+def _person_of(session_key: str, token: str) -> Person | None:
+    if token:
+        try:
+            return BearerToken().authenticate(HttpRequest(), token)
+        except AuthenticationError:
+            return None
     engine = import_module(settings.SESSION_ENGINE)
     request = HttpRequest()
     request.session = engine.SessionStore(session_key)
@@ -111,18 +120,20 @@ def _person_of(session_key: str) -> Person | None:
 
 
 async def admit(request: HttpRequest) -> Viewer:
-    """The person whose session this is. Raises StreamRefused."""
+    """The person whose session or token this is. Raises StreamRefused."""
     check_origin(request)
-    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    person = await in_database(_person_of, session_key) if session_key else None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token if scheme.lower() == "bearer" else ""
+    session_key = "" if token else request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    person = await in_database(_person_of, session_key, token) if session_key or token else None
     if person is None:
-        raise StreamRefused(401, "Sign in first.")
-    return Viewer(person.pk, person.username, person.is_administrator, session_key)
+        raise StreamRefused(401, "Sign in first, or send a token that is good.")
+    return Viewer(person.pk, person.username, person.is_administrator, session_key, token)
 
 
 async def still_admitted(viewer: Viewer) -> bool:
-    """Whether the session still stands and its person is still enabled: asked every RECHECK_SECONDS."""
-    person = await in_database(_person_of, viewer.session_key)
+    """Whether the session or token is still good and its person enabled: asked every RECHECK_SECONDS."""
+    person = await in_database(_person_of, viewer.session_key, viewer.token)
     return person is not None and person.pk == viewer.person_id
 
 
@@ -154,3 +165,4 @@ class Seats:
 
 stream_seats = Seats(STREAMS_PER_PERSON, "live pages")
 download_seats = Seats(DOWNLOADS_PER_PERSON, "downloads")
+upload_seats = Seats(UPLOADS_PER_PERSON, "uploads")

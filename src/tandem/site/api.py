@@ -10,6 +10,7 @@ from tandem.accounts.authentication import BearerToken, SignedIn
 from tandem.accounts.sign_in import SignInRefused
 from tandem.clusters import api as clusters_api
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable
+from tandem.files import api as files_api
 from tandem.jobs import api as jobs_api
 from tandem.jobs import api_outside as outside_jobs_api
 from tandem.jobs.actions import ActionRefused, IdempotencyConflict
@@ -33,6 +34,7 @@ api = NinjaAPI(
 )
 api.add_router("/jobs", jobs_api.router)
 api.add_router("/outside-jobs", outside_jobs_api.router)
+api.add_router("/files", files_api.router)
 api.add_router("/clusters", clusters_api.router)
 api.add_router("/tokens", accounts_api.tokens)
 api.add_router("/people", accounts_api.people)

@@ -42,7 +42,7 @@ _HEADERS = {
 }
 
 
-def _around(
+def around(
     get_response: GetResponse,
     before: Callable[[HttpRequest], None],
     after: Callable[[HttpRequest, HttpResponseBase], None],
@@ -101,7 +101,7 @@ def ClientAddressMiddleware(get_response: GetResponse) -> GetResponse:  # noqa: 
             for name in _FORWARDED:
                 request.META.pop(name, None)
 
-    return _around(get_response, before, lambda request, response: None)
+    return around(get_response, before, lambda request, response: None)
 
 
 @sync_and_async_middleware
@@ -133,7 +133,7 @@ def RequestLogMiddleware(get_response: GetResponse) -> GetResponse:  # noqa: N80
             person=getattr(person, "username", "") or "",
         )
 
-    return _around(get_response, before, after)
+    return around(get_response, before, after)
 
 
 @sync_and_async_middleware
@@ -147,4 +147,4 @@ def SecurityHeadersMiddleware(get_response: GetResponse) -> GetResponse:  # noqa
         if response.status_code >= 400 or not request.path.startswith(settings.STATIC_URL):
             response.headers.setdefault("Cache-Control", "private, no-store")
 
-    return _around(get_response, lambda request: None, after)
+    return around(get_response, lambda request: None, after)

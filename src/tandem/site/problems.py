@@ -12,10 +12,14 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from tandem.files.paths import as_text
+from tandem.files.trouble import FileTrouble
 from tandem.site.errors import database_trouble, drop_connections
+from tandem.site.middleware import GetResponse, around
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -30,18 +34,28 @@ def problem(
     *,
     errors: FieldErrors | None = None,
     headers: Mapping[str, str] | None = None,
+    path: str = "",
 ) -> HttpResponse:
-    """An answer in the form of RFC 9457. `errors` maps a field's name to what is wrong with it."""
+    """An answer in the form of RFC 9457. `errors`: what is wrong, by field; `path`: of the file that it is about."""
     body: dict[str, object] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if detail:
         body["detail"] = detail
     if errors:
         body["errors"] = errors
+    if path:
+        body["path"] = path
     response = HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE, headers=dict(headers or {}))
     response["Cache-Control"] = "no-store"
     if status == HTTPStatus.UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="tandem"'
     return response
+
+
+def file_problem(trouble: FileTrouble) -> HttpResponse:
+    """What went wrong with a file: the words name its path."""
+    path = as_text(trouble.path)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if trouble.status == 503 else {}
+    return problem(trouble.status, f"{path}: {trouble}", headers=headers, path=path)
 
 
 def add_handlers(api: NinjaAPI) -> None:
@@ -63,6 +77,10 @@ def add_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(Http404)
     def _not_found(request: HttpRequest, exc: Http404) -> HttpResponse:
         return problem(404, "There is nothing here that you may see.")
+
+    @api.exception_handler(FileTrouble)
+    def _file(request: HttpRequest, exc: FileTrouble) -> HttpResponse:
+        return file_problem(exc)
 
     @api.exception_handler(RequestDataTooBig)
     def _too_big(request: HttpRequest, exc: RequestDataTooBig) -> HttpResponse:
@@ -116,3 +134,17 @@ _DETAILS = {
     500: "Something went wrong in the portal. The failure is in its log.",
     503: "The portal cannot do this at the moment. Try again in a few seconds.",
 }
+
+
+@sync_and_async_middleware
+def StreamProblemMiddleware(get_response: GetResponse) -> GetResponse:  # noqa: N802 - Django names it like a class
+    """For the streams below `/api/`: their refusals in plain words become problems, except for people's browsers."""
+
+    def after(request: HttpRequest, response: HttpResponseBase) -> None:
+        if not isinstance(response, HttpResponse) or response.status_code < 400 or not request.path.startswith("/api/"):
+            return
+        if "text/html" not in request.headers.get("Accept", ""):
+            response.content = problem(response.status_code, response.content.decode().strip()).content
+            response["Content-Type"] = CONTENT_TYPE
+
+    return around(get_response, lambda request: None, after)

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "tandem.accounts",
     "tandem.clusters",
     "tandem.jobs",
+    "tandem.files",
     "tandem.applications",
     "tandem.operations",
     "tandem.site",

@@ -10,5 +10,6 @@ MIDDLEWARE = [
     "tandem.site.middleware.ClientAddressMiddleware",
     "tandem.site.middleware.RequestLogMiddleware",
     "tandem.site.middleware.SecurityHeadersMiddleware",
+    "tandem.site.problems.StreamProblemMiddleware",
 ]
 ROOT_URLCONF = "tandem.site.stream_urls"

@@ -11,7 +11,7 @@ from django.urls import include, path
 from tandem.jobs.stream_access import secured
 from tandem.site.errors import RETRY_AFTER_SECONDS, database_trouble, drop_connections
 
-urlpatterns = [path("", include("tandem.jobs.streams"))]
+urlpatterns = [path("", include("tandem.jobs.streams")), path("", include("tandem.files.streams"))]
 
 
 def _plain(status: int, words: str) -> HttpResponse:

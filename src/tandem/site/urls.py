@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("", include("tandem.accounts.urls")),
     path("", include("tandem.applications.urls")),
+    path("", include("tandem.files.urls")),
     path("", include("tandem.jobs.urls")),
     path("", include("tandem.operations.urls")),
 ]

@@ -188,6 +188,12 @@ def copyable(text: object, length: int = 48) -> SafeString:
     )
 
 
+@register.filter
+def grouped(number: int) -> str:
+    """65000 as 65,000."""
+    return f"{number:,}"
+
+
 # Each browser claims to be those below it as well.
 _BROWSERS = (
     ("Edg/", "Edge"),
