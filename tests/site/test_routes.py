@@ -18,7 +18,7 @@ from tests.routes import PAGES, STREAMS, Route, routes_of
 from tandem.accounts.actions import create_token
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
-from tandem.jobs.models import Job, Spooler
+from tandem.jobs.models import Job, OutsideJob, Spooler
 from tandem.site import stream_settings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -83,11 +83,23 @@ def world(mia: Person, tom: Person, root: Person, monkeypatch: pytest.MonkeyPatc
         state_since=now,
         next_try_at=now,
     )
+    outside = OutsideJob.objects.create(
+        owner=mia,
+        cluster="cluster1",
+        scheduler_id="17",
+        name=SECRET,
+        state="RUNNING",
+        state_since=now,
+        created_at=now,
+        seen_at=now,
+    )
     token, _ = create_token(mia, SECRET)
+    samples: dict[str, object] = {f"{route}:job_id": outside.pk for route in ROUTES if "outside" in route}
     return World(
         people={"nobody": None, "other": tom, "owner": mia, "administrator": root},
         # What stands for `<uuid:job_id>` and the like.
-        samples={
+        samples=samples
+        | {
             "job_id": job.pk,
             "token_id": token.pk,
             "/account/tokens/<int:pk>/revoke:pk": token.pk,
