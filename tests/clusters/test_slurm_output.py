@@ -59,6 +59,7 @@ def test_control_characters_and_broken_utf8_in_a_name_harm_nothing(picture: Clus
 def test_tasks_of_an_array_are_told_apart_and_waiting_ones_come_together(picture: ClusterPicture) -> None:
     found = {(found.task, found.phase) for found in picture.jobs if found.placement == SECOND}
     assert found == {(None, Phase.WAITING), (0, Phase.RUNNING), (1, Phase.RUNNING)}
+    assert {one.tasks for one in picture.jobs if one.placement == SECOND and one.task is None} == {"2-5"}
     assert {found.scheduler_id for found in picture.jobs if found.placement == SECOND} == {"26"}
 
 
@@ -204,3 +205,14 @@ def test_a_node_that_can_be_asked_for_again_is_not_short_though_its_reason_stays
     reason = "(Code:InsufficientInstanceCapacity)Failure when resuming nodes [root@2026-01-01T10:00:00]"
     (node,) = output.read_nodes(f"NodeName=compute-dy-1 State={state} Partitions=compute Reason={reason}\n")
     assert node.shortage == shortage
+
+
+def test_the_tasks_of_an_entry_for_several_are_known_unless_slurm_cut_the_list_off() -> None:
+    assert [output.tasks_of(text) for text in ("3-9%2", "1,3,5-9:2", "4", "N/A", "1,3,5...", "")] == [
+        "3-9",
+        "1,3,5-9:2",
+        "",
+        "",
+        "",
+        "",
+    ]

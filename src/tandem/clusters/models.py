@@ -10,6 +10,7 @@ class ClusterState(models.TextChoices):
     RECOVERING = "RECOVERING"
 
 
+ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 Shortages = dict[str, dict[str, str]]
 
 

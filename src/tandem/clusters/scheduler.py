@@ -32,9 +32,10 @@ class Ending(StrEnum):
 class SchedulerJob:
     """One job, or one array task of it, as the scheduler shows it.
 
-    `task` is None without array, and for an array's tasks that still wait, which share one entry. `scheduler_id` is
-    the whole job's and what `submit` returned, `raw_id` the task's own. `placement` is what the job *says* it belongs
-    to: anybody can write anything there, so it counts together with `user` only.
+    `task` is None without array, and for an array's tasks that still wait, or were cancelled while they did: they share
+    one entry, and `tasks` are its indices as far as it says, such as 3,5-9. `scheduler_id` is the whole job's and what
+    `submit` returned, `raw_id` the task's own. `placement` is what the job *says* it belongs to: anybody can write
+    anything there, so it counts together with `user` only.
     """
 
     scheduler_id: str
@@ -47,6 +48,7 @@ class SchedulerJob:
     reason: str
     queue: str
     task: int | None = None
+    tasks: str = ""
     nodes: str = ""
     exit_code: int | None = None
     signal: int | None = None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from tandem.clusters.errors import ClusterRefused
 from tandem.clusters.scheduler import Ending, Node, Phase, Queue, SchedulerJob
 
+_TASKS = re.compile(r"[0-9]+(-[0-9]+(:[0-9]+)?)?(,[0-9]+(-[0-9]+(:[0-9]+)?)?)*")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 SQUEUE_FIELDS = "%A|%F|%K|%u|%T|%r|%P|%N|%V|%S|%e{nonce}%w{nonce}%j{nonce}"
@@ -34,7 +35,8 @@ RESUME_TIMEOUT = "ResumeTimeout reached"
 _ERROR_CODE = re.compile(r"\(Code: ?([A-Za-z0-9_.-]{1,80})\)")
 # Of a node's state: it failed, or it is being given back (scontrol(1), "State").
 _OUT = {"DOWN", "POWER_DOWN", "POWERING_DOWN"}
-_WISHES = {"BeginTime", "Dependency", "DependencyNeverSatisfied", "Reservation"}
+ARRAY_LIMIT = "JobArrayTaskLimit"
+_WISHES = {"BeginTime", "Dependency", "DependencyNeverSatisfied", "Reservation", ARRAY_LIMIT}
 
 
 class UnexpectedOutput(ClusterRefused):
@@ -73,6 +75,7 @@ def read_jobs(text: str, nonce: str) -> list[SchedulerJob]:
                 reason="" if reason == "None" else reason,
                 queue=queue,
                 task=int(index) if index.isdigit() else None,
+                tasks=tasks_of(index),
                 nodes=nodes,
                 submitted_at=read_time(submitted),
                 started_at=None if phase is Phase.WAITING else read_time(started),
@@ -102,6 +105,7 @@ def read_ended(text: str, nonce: str) -> list[SchedulerJob]:
             reason="",
             queue=queue,
             task=int(index) if index.isdigit() else None,
+            tasks=tasks_of(index.strip("[]")),
             nodes="" if nodes == "None assigned" else nodes,
             exit_code=int(code) if code.isdigit() else None,
             signal=int(signal) or None if signal.isdigit() else None,
@@ -220,6 +224,12 @@ def read_duration(text: str) -> int | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def tasks_of(indices: str) -> str:
+    """The tasks of an entry for several; empty for one task, and for a list that Slurm has cut off."""
+    tasks = indices.partition("%")[0]
+    return tasks if _TASKS.fullmatch(tasks) and not tasks.isdigit() else ""
 
 
 def placement_of(wckey: str) -> str | None:

@@ -5,35 +5,36 @@ done about it is for `settle` and `follow`.
 """
 
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tandem.clusters.scheduler import Ending, Phase
 from tandem.environment import Failover
 from tandem.jobs.control import Claim, Reading, TaskReading
 from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, PlacementState, Task
-from tandem.jobs.placements import Observed, adopt
+from tandem.jobs.placements import adopt
 from tandem.jobs.routing import Alternatives
+from tandem.jobs.sightings import UNSEEN, Sighting
 from tandem.jobs.submission import array_indices
-from tandem.jobs.verdict import NOWHERE, PlacementView, Verdict, judge_claimed, judge_unclaimed, merge
+from tandem.jobs.verdict import NOWHERE, ORDER, PlacementView, Verdict, judge_claimed, judge_unclaimed, merge
 
 NOTHING = TaskReading()
 MOST_ADOPTED = 50
 STARTED = (Phase.RUNNING, Phase.SUSPENDED)
+CORRECTABLE_FOR = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class Circumstances:
-    """What is the same for all jobs of a pass: which clusters answer, what polls saw, when, and the times.
+    """What is the same for all jobs of a pass: which clusters answer, when, and the times.
 
     What lies in control directories was read after `looked_at` and before `read_by`, by the database's clock.
     """
 
     answering: Collection[str]
     down: Collection[str]
-    observed: Observed
     times: Failover
     looked_at: datetime
     read_by: datetime
@@ -65,12 +66,13 @@ class JobCase:
 
     @property
     def open_indices(self) -> list[int]:
-        """Those that are not over. Of an interrupted job those whose result turned up after all."""
-        if self.job.is_final:
-            return [index for index in self.indices if self.of_task(index).result]
-        return [
-            index for index in self.indices if index not in self.tasks or self.tasks[index].state not in FINAL_STATES
-        ]
+        """Those that are not over, and interrupted ones whose result turned up after all."""
+        return [index for index in self.indices if self._is_open(index)]
+
+    def _is_open(self, index: int) -> bool:
+        if not self._is_final(index):
+            return not self.job.is_final
+        return not self.tasks[index].is_over and self.of_task(index).result is not None
 
     def of_task(self, index: int) -> TaskReading:
         """What lies there for a task."""
@@ -99,7 +101,9 @@ class JobCase:
         for index in self.open_indices:
             reading = self.of_task(index)
             if reading.run is not None:
-                self.verdicts[index] = self._judge_run(index, reading, reading.run)
+                verdict = self._judge_run(index, reading, reading.run)
+                if verdict.state in FINAL_STATES or not self._is_final(index):
+                    self.verdicts[index] = verdict
                 continue
             views = tuple(
                 self.view(placement, index) for placement in self.placements if self._covers(placement, index)
@@ -111,6 +115,9 @@ class JobCase:
             else:
                 verdict = shared[views]
             self.verdicts[index] = verdict
+
+    def _is_final(self, index: int) -> bool:
+        return index in self.tasks and self.tasks[index].state in FINAL_STATES
 
     def _judge_unclaimed(self, reading: TaskReading, views: Sequence[PlacementView]) -> Verdict:
         return judge_unclaimed(
@@ -150,18 +157,18 @@ class JobCase:
 
     def _was_started_anew(self, index: int, owner: Placement) -> bool:
         """Whether the scheduler shows a later start of the owner's placement than the one that holds the claim."""
-        seen = self.around.observed.get((owner.pk, index)) if self.job.array else owner
+        seen = self._sighting(owner, index)[1]
         first = self.tasks[index].started_at if index in self.tasks else None
-        return bool(seen and first and seen.started_at and seen.phase == Phase.RUNNING and seen.started_at > first)
+        return bool(first and seen.started_at and seen.phase is Phase.RUNNING and seen.started_at > first)
 
     def starts_of(self, placement: Placement) -> list[datetime] | None:
-        """When the scheduler started what it runs of a placement; None when this pass did not see its array tasks."""
+        """When the scheduler started what it runs of a placement; None when it does not say."""
         if placement.phase not in STARTED:
             return []
         if not self.job.array:
             return [placement.started_at] if placement.started_at else None
-        seen = [self.around.observed.get((placement.pk, index)) for index in self.indices]
-        return [one.started_at for one in seen if one and one.phase in STARTED and one.started_at] or None
+        seen = placement.seen_tasks.values()
+        return [one.started_at for one in seen if one.phase in STARTED and one.started_at] or None
 
     def owner_of(self, run: Claim) -> Placement | None:
         """The placement whose run made a claim."""
@@ -194,8 +201,8 @@ class JobCase:
     def note_tasks(self) -> list[Task]:
         """The rows of claimed or finished tasks, brought up to their verdicts; those that changed are to be saved."""
         changed = []
-        for index, verdict in self.verdicts.items():
-            reading = self.of_task(index)
+        for index in self.verdicts:
+            reading, verdict = self.of_task(index), self.sayable(index)
             if not reading.claims and index not in self.tasks and verdict.state not in FINAL_STATES:
                 continue
             task = self.task(index)
@@ -207,52 +214,52 @@ class JobCase:
                 task.claim, task.attempt = highest.text, highest.number
             task.owner = owner
             task.state, task.reason, task.exit_code = verdict.state, verdict.reason, verdict.exit_code
-            seen = self.around.observed.get((owner.pk, index if self.job.array else None)) if owner else None
-            started = seen.started_at if seen else owner.started_at if owner and not self.job.array else None
-            ended = seen.ended_at if seen else owner.ended_at if owner and not self.job.array else None
-            task.started_at = verdict.started_at or task.started_at or (started if run else None)
+            seen = self._sighting(owner, index)[1] if owner else UNSEEN
+            task.started_at = verdict.started_at or task.started_at or (seen.started_at if run else None)
             if verdict.state in FINAL_STATES:
-                task.ended_at = verdict.ended_at or task.ended_at or ended or self.around.looked_at
+                task.ended_at = verdict.ended_at or task.ended_at or seen.ended_at or self.around.looked_at
+            task.correctable_until = self.around.looked_at + CORRECTABLE_FOR if verdict.is_interrupted else None
             if task.pk is None or _row(task) != self._saved.get(index):
                 changed.append(task)
         return changed
 
     def view(self, placement: Placement, index: int) -> PlacementView:
-        """A placement as it stands for one task. For an array's tasks, the last poll knows them one by one."""
-        state = PlacementState(placement.state)
-        ending = Ending(placement.ending) if placement.ending else None
-        phase = Phase(placement.phase) if placement.phase else None
-        exit_code, signal, words = placement.exit_code, placement.signal, placement.scheduler_reason
-        if self.job.array:
-            seen = self.around.observed.get((placement.pk, index))
-            waiting = self.around.observed.get((placement.pk, None))
-            if seen is not None:
-                phase, ending, exit_code, signal, words = (
-                    seen.phase,
-                    seen.ending,
-                    seen.exit_code,
-                    seen.signal,
-                    seen.reason,
-                )
-                state = PlacementState.ENDED if phase is Phase.ENDED else PlacementState.SUBMITTED
-            elif state == PlacementState.SUBMITTED:
-                phase, ending = (Phase.WAITING, None) if waiting else (phase, None)
-            else:
-                exit_code, signal, ending = None, None, ending and Ending.LOST_NODE
+        """A placement as it stands for one task."""
+        state, seen = self._sighting(placement, index)
+        since = placement.state_since
+        if self.job.array and seen.ended_at:  # a task ends, and the placement goes on
+            since = max(since, seen.ended_at)
         return PlacementView(
             state=state,
             cluster=placement.cluster,
             answers=placement.cluster in self.around.answering,
             is_down=placement.cluster in self.around.down,
-            phase=phase,
-            ending=ending,
-            exit_code=exit_code,
-            signal=signal,
-            scheduler_words=words,
+            phase=seen.phase,
+            ending=seen.ending,
+            exit_code=seen.exit_code,
+            signal=seen.signal,
+            scheduler_words=seen.reason,
             cancel_sent=placement.cancel_sent_at is not None,
-            seconds_in_state=(self.around.looked_at - placement.state_since).total_seconds(),
+            seconds_in_state=(self.around.looked_at - since).total_seconds(),
             attempt=placement.attempt,
         )
+
+    def _sighting(self, placement: Placement, index: int) -> tuple[PlacementState, Sighting]:
+        """What the placement's own cluster last showed of a task, whichever cluster's pass this is."""
+        state = PlacementState(placement.state)
+        if not self.job.array:
+            return state, _of_whole(placement)
+        seen, rest = placement.seen_tasks.get(index), placement.seen_tasks.get(None)
+        if seen is None:
+            seen = rest or UNSEEN
+        match state:
+            case PlacementState.SUBMITTED | PlacementState.ENDED | PlacementState.LOST if seen.is_over:
+                return PlacementState.ENDED, seen
+            case PlacementState.SUBMITTED:
+                return PlacementState.LOST if seen.is_lost else state, seen
+            case PlacementState.ENDED:  # all that is shown of it is over, and this task is not shown
+                return state, Sighting(Phase.ENDED, Ending.LOST_NODE)
+        return state, UNSEEN
 
     def _covers(self, placement: Placement, index: int) -> bool:
         if not placement.array or placement.array == self.job.array:
@@ -261,11 +268,26 @@ class JobCase:
             self._covered[placement.pk] = frozenset(array_indices(placement.array))
         return index in self._covered[placement.pk]
 
-    @staticmethod
-    def was_cancelled_by_others(placement: Placement) -> bool:
-        """Whether the scheduler says that it was cancelled, without having been asked by us."""
-        ended = placement.state == PlacementState.ENDED and placement.ending == Ending.CANCELLED
-        return ended and placement.cancel_sent_at is None
+    def was_cancelled_by_others(self, placement: Placement) -> bool:
+        """Whether the scheduler says that tasks were cancelled before they started, and we had not asked for it."""
+        return placement.cancel_sent_at is None and any(
+            self._covers(placement, index) and self._was_cancelled(placement, index)
+            for index, verdict in self.verdicts.items()
+            if verdict.was_cancelled_outside
+        )
+
+    def _was_cancelled(self, placement: Placement, index: int) -> bool:
+        state, seen = self._sighting(placement, index)
+        return state == PlacementState.ENDED and seen.ending == Ending.CANCELLED
+
+    def take_cancels(self) -> None:
+        """Take the cancel of some tasks for a person's wish: it concerns these, and none of the others."""
+        self.verdicts = {
+            index: Verdict(JobState.CANCELLED, "it was cancelled on its cluster", seal="cancel")
+            if verdict.was_cancelled_outside
+            else verdict
+            for index, verdict in self.verdicts.items()
+        }
 
     def leave_open(self) -> None:
         """Take no cancel for a person's wish before it is known to be one."""
@@ -311,40 +333,41 @@ class JobCase:
         for index, claim in claims.items():
             self.reading.setdefault(index, TaskReading()).claims[claim.number] = claim
 
-    def unsealed(self, index: int) -> bool:
-        """Whether a verdict has to wait because its claim could not be closed yet."""
-        return bool(self.verdicts[index].seal) and not self.of_task(index).is_closed
+    def sayable(self, index: int) -> Verdict:
+        """The verdict as it may be said: a final one has to wait until the claim is closed."""
+        verdict, reading = self.verdicts[index], self.of_task(index)
+        if verdict.state not in FINAL_STATES or not verdict.seal or reading.is_closed:
+            return verdict
+        state = JobState.RUNNING if reading.run else JobState.PENDING
+        return Verdict(state, "waiting until its control directory can be closed", started_at=verdict.started_at)
 
     def summary(self) -> "Summary":
         """What follows for the job as a whole."""
-        states = Counter[JobState]()
-        reasons: list[str] = []
+        reasons: dict[JobState, dict[str, None]] = defaultdict(dict)
         codes: list[int] = []
+        is_interrupted = False
         for index in self.indices:
-            verdict = self.verdicts.get(index)
-            if verdict is None:
+            if index not in self.verdicts:
                 task = self.tasks[index]
-                states[JobState(task.state)] += 1
-                reason, code = task.reason, task.exit_code
-            elif self.unsealed(index) and verdict.state in FINAL_STATES:
-                states[JobState.RUNNING if self.of_task(index).run else JobState.PENDING] += 1
-                reason, code = "waiting until its control directory can be closed", None
+                state, reason, code = JobState(task.state), task.reason, task.exit_code
+                is_interrupted |= task.correctable_until is not None
             else:
-                states[verdict.state] += 1
-                reason, code = verdict.reason, verdict.exit_code
-            if reason and reason not in reasons:
-                reasons.append(reason)
+                verdict = self.sayable(index)
+                state, reason, code = verdict.state, verdict.reason, verdict.exit_code
+                is_interrupted |= verdict.is_interrupted
+            reasons[state].update({reason: None} if reason else {})
             if code is not None:
                 codes.append(code)
+        state = merge(list(reasons))
+        told = [reason for each in sorted(reasons, key=ORDER.index) for reason in reasons[each]]
         wanted = {index: v.place_attempt for index, v in self.verdicts.items() if v.place_attempt is not None}
         return Summary(
-            state=merge(list(states)),
-            reason="; ".join(reasons[:3]),
-            exit_code=max(codes, default=None),
+            state=state,
+            reason="; ".join(list(dict.fromkeys(told))[:3]),
+            exit_code=max(codes, default=None) if state in FINAL_STATES else None,
             place=wanted,
-            counts=states,
             was_cancelled_outside=any(verdict.was_cancelled_outside for verdict in self.verdicts.values()),
-            is_interrupted=any(verdict.is_interrupted for verdict in self.verdicts.values()),
+            is_interrupted=is_interrupted,
             is_claimed=any(task.run for task in self.reading.values()),
         )
 
@@ -365,10 +388,21 @@ class Summary:
     reason: str
     exit_code: int | None
     place: dict[int, int]
-    counts: Mapping[JobState, int]
     was_cancelled_outside: bool
     is_interrupted: bool
     is_claimed: bool
+
+
+def _of_whole(placement: Placement) -> Sighting:
+    return Sighting(
+        Phase(placement.phase) if placement.phase else None,
+        Ending(placement.ending) if placement.ending else None,
+        placement.exit_code,
+        placement.signal,
+        placement.scheduler_reason,
+        placement.started_at,
+        placement.ended_at,
+    )
 
 
 def _row(task: Task) -> tuple[object, ...]:
@@ -381,6 +415,7 @@ def _row(task: Task) -> tuple[object, ...]:
         task.heartbeat,
         task.heartbeat_seen_at,
         task.exit_code,
+        task.correctable_until,
         task.started_at,
         task.ended_at,
     )

@@ -46,6 +46,7 @@ from tandem.jobs.placements import as_fields, change
 from tandem.jobs.routing import Candidate, candidates, choose_cluster, eligible
 from tandem.jobs.script import Ticket, batch_script, request_for
 from tandem.jobs.settle import back_off, change_job
+from tandem.jobs.sightings import ended_tasks
 from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, array_indices, stored_submission
 from tandem.jobs.transactions import done_again
 
@@ -445,8 +446,10 @@ def _keeps_out(placement: Placement, job: Job) -> bool:
         return True
     if placement.state == PlacementState.ENDED or placement.attempt != job.place_wanted:
         return False
-    wanted, there = job.place_tasks or job.array, placement.array or job.array
-    return wanted == there or not set(array_indices(wanted)).isdisjoint(array_indices(there))
+    if not job.array:
+        return True
+    there = set(array_indices(placement.array or job.array)) - ended_tasks(placement.seen_tasks)
+    return not there.isdisjoint(array_indices(job.place_tasks or job.array))
 
 
 def _array(job: Job, tasks: str) -> str:

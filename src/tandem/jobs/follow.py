@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from tandem.clock import database_now
 from tandem.clusters.errors import DoorError
-from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.models import ANSWERING, Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs import outside
@@ -47,7 +47,6 @@ from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
 log = structlog.get_logger()
 
-ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 SWEEP = 20
 HEDGES = 200
 SLOW_SWEEP_EVERY = 15
@@ -106,7 +105,7 @@ class Follower:
             return
         cancel_leftovers(self.cluster, self.scheduler_of(self.cluster))
         outside.carry_out_cancels(self.cluster, self.scheduler_of(self.cluster))
-        self.follow_jobs(self._choose(applied, answering), applied, answering)
+        self.follow_jobs(self._choose(applied, answering), answering)
 
     def _show_silence(self) -> None:
         last = Cluster.objects.filter(name=self.cluster).values_list("last_answer_at", flat=True).first()
@@ -186,15 +185,15 @@ class Follower:
 
     def follow_now(self, job: Job) -> None:
         """Judge one job at once, outside a pass."""
-        self.follow_jobs([job], Applied(), _answering())
+        self.follow_jobs([job], _answering())
 
-    def follow_jobs(self, jobs: Sequence[Job], applied: Applied, answering: Sequence[str]) -> None:
+    def follow_jobs(self, jobs: Sequence[Job], answering: Sequence[str]) -> None:
         """Read, judge and settle these jobs."""
         if not jobs:
             return
         down = Cluster.objects.filter(state=ClusterState.DOWN).values_list("name", flat=True)
         now = database_now()
-        around = Circumstances(answering, set(down), applied.observed, self.environment.failover, now, now)
+        around = Circumstances(answering, set(down), self.environment.failover, now, now)
         self._answering = answering
         cases = _cases(jobs, around, self.environment)
         readings = self._reader.read(cases, now)

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from tandem.clusters.models import Cluster
+from tandem.clusters.models import ANSWERING, Cluster
 from tandem.clusters.scheduler import Phase
 from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.parameters import Parameter, parameters_of
 from tandem.jobs.script import ERROR, OUTPUT, output_name
 from tandem.jobs.submission import array_indices
 from tandem.jobs.tasks import task_counts
-from tandem.jobs.wish_words import ANSWERING, Wish, silent_clusters, wishes
+from tandem.jobs.wish_words import Wish, silent_clusters, wishes
 
 # A final state may still be corrected by a result that comes late; until then the page goes on listening.
 CORRECTED_WITHIN = timedelta(minutes=5)

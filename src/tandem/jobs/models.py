@@ -8,10 +8,13 @@ import hashlib
 import secrets
 import uuid
 from datetime import datetime
+from functools import cached_property
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+
+from tandem.jobs.sightings import Sightings, parsed
 
 
 class JobState(models.TextChoices):
@@ -298,6 +301,7 @@ class Placement(models.Model):
     message = models.TextField(blank=True, help_text="the scheduler's own words when it refused")
     poll_number = models.PositiveBigIntegerField(default=0)
     misses = models.PositiveIntegerField(default=0, help_text="polls since then that did not see it")
+    sightings = models.JSONField(default=list, help_text="an array's tasks as its cluster last showed each of them")
     held = models.BooleanField(default=False, help_text="we asked the scheduler to hold it")
     cancel_sent_at = models.DateTimeField(null=True, help_text="when we first asked the scheduler to cancel it")
     requeue_until = models.DateTimeField(
@@ -317,6 +321,11 @@ class Placement(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id} on {self.cluster}"
 
+    @cached_property
+    def seen_tasks(self) -> Sightings:
+        """An array's tasks, as its cluster showed each of them when this row was read."""
+        return parsed(self.sightings)
+
 
 class Task(models.Model):
     """What starts at most once: an array index of a job, or the whole job (index 0). Made at its first sign of life."""
@@ -331,6 +340,7 @@ class Task(models.Model):
     heartbeat = models.CharField(max_length=120, blank=True)
     heartbeat_seen_at = models.DateTimeField(null=True, help_text="when its text was last seen to change")
     exit_code = models.IntegerField(null=True)
+    correctable_until = models.DateTimeField(null=True, help_text="interrupted: a late result is still looked for")
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
@@ -339,6 +349,11 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}[{self.index}]"
+
+    @property
+    def is_over(self) -> bool:
+        """It is final, and no late result can correct that."""
+        return self.state in FINAL_STATES and self.correctable_until is None
 
 
 class Event(models.Model):

@@ -19,7 +19,8 @@ from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
 from tandem.jobs.models import FINAL_STATES, OPEN_OUTSIDE, Event, JobState, OutsideJob
 from tandem.jobs.patience import Patience
-from tandem.jobs.placements import MISSES_UNTIL_LOST, as_fields
+from tandem.jobs.placements import as_fields
+from tandem.jobs.sightings import MISSES_UNTIL_LOST
 from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()

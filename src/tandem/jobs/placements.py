@@ -12,7 +12,7 @@ any        -> ENDED       over, and not live; ENDED -> SUBMITTED if it is live a
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,13 +24,14 @@ from django.utils import timezone
 
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
-from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState, job_id_of
+from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState, Task, job_id_of
+from tandem.jobs.sightings import MISSES_UNTIL_LOST, after_poll, stored
+from tandem.jobs.submission import array_indices
 from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
 
 SUBMITTING_AT_MOST = timedelta(seconds=40)
-MISSES_UNTIL_LOST = 2
 
 # An array's tasks end differently; what went wrong counts.
 _WORST = [Ending.FAILED, Ending.TIMEOUT, Ending.LOST_NODE, Ending.CANCELLED, Ending.COMPLETED]
@@ -48,23 +49,22 @@ _COMPARED = (
     "started_at",
     "ended_at",
     "misses",
+    "sightings",
 )
-
-Observed = dict[tuple[uuid.UUID, int | None], SchedulerJob]
 
 
 @dataclass(slots=True)
 class Applied:
-    """What a poll brought: jobs with a change, placements missed often enough to look them up, what it saw of tasks.
+    """What a poll brought: jobs with a change, and placements missed often enough to look them up.
 
-    With `unseen_since`, some placement was not seen: the next poll is to ask the accounting database from then on.
+    With `unseen_since`, some placement or task of one was not seen: the next poll is to ask the accounting database
+    from then on.
     `waiting` has those that wait as before, by what the scheduler now says of it: that is only to be shown.
     `strangers` are not Tandem's: see outside.py.
     """
 
     changed: set[uuid.UUID] = field(default_factory=set)
     missing: list[uuid.UUID] = field(default_factory=list)
-    observed: Observed = field(default_factory=dict)
     unseen_since: datetime | None = None
     waiting: dict[tuple[str, str], list[Placement]] = field(default_factory=lambda: defaultdict(list))
     strangers: list[SchedulerJob] = field(default_factory=list)
@@ -87,12 +87,13 @@ def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
         evidence = picture.ended_since is not None and picture.drained and _is_up(cluster)
         applied = Applied(strangers=[job for job in (*picture.jobs, *picture.ended) if not job.placement])
         known = _known_placements(cluster, seen)
+        claimed = _claimed_tasks([one for username, one in known if one.array and (username, one.pk) in seen])
         for username, placement in known:
-            _take_into_account(placement, seen.pop((username, placement.pk), []), picture, evidence, applied)
+            records = seen.pop((username, placement.pk), [])
+            _take_into_account(placement, records, picture, evidence, applied, claimed.get(placement.pk, ()))
         for (user, placement_id), records in seen.items():
             if adopted := adopt(user, placement_id, cluster, PlacementState.SUBMITTED, records=records):
                 applied.changed.add(adopted.job_id)
-                _note_tasks(applied, placement_id, records)
             else:
                 applied.strangers += records
         for (state, reason), placements in applied.waiting.items():
@@ -133,12 +134,31 @@ def _known_placements(cluster: str, seen: Iterable[tuple[str, uuid.UUID]]) -> li
     return [(str(row.__dict__["username"]), row) for row in known.values()]
 
 
+def _claimed_tasks(arrays: Sequence[Placement]) -> dict[uuid.UUID, set[int]]:
+    """By placement, the tasks that its runs hold and that are not over."""
+    found: dict[uuid.UUID, set[int]] = defaultdict(set)
+    rows = Task.objects.exclude(state__in=FINAL_STATES).filter(owner__in=[placement.pk for placement in arrays])
+    for owner, index in rows.values_list("owner", "index") if arrays else ():
+        found[owner].add(index)
+    return found
+
+
 def _take_into_account(
-    placement: Placement, records: list[SchedulerJob], picture: ClusterPicture, evidence: bool, applied: Applied
+    placement: Placement,
+    records: list[SchedulerJob],
+    picture: ClusterPicture,
+    evidence: bool,
+    applied: Applied,
+    claimed: Collection[int],
 ) -> None:
     if records:
         changes = as_fields(records)
-        _note_tasks(applied, placement.pk, records)
+        since = look_up_from(placement)
+        if placement.array:
+            is_evidence = evidence and picture.ended_since is not None and picture.ended_since <= since
+            changes["sightings"], are_missing = _sightings(placement, records, claimed, is_evidence)
+            if are_missing:
+                applied.unseen_since = min(since, applied.unseen_since or since)
         if _only_waits_on(placement, changes):
             applied.waiting[changes["scheduler_state"], changes["scheduler_reason"]].append(placement)
             return
@@ -176,12 +196,12 @@ def _only_waits_on(placement: Placement, changes: dict[str, Any]) -> bool:
     return bool(differing) and differing <= {"scheduler_state", "scheduler_reason", "misses"}
 
 
-def _note_tasks(applied: Applied, placement_id: uuid.UUID, records: Sequence[SchedulerJob]) -> None:
-    for record in records:
-        key = (placement_id, record.task)
-        earlier = applied.observed.get(key)
-        if earlier is None or earlier.phase is Phase.ENDED:
-            applied.observed[key] = record
+def _sightings(
+    placement: Placement, records: Sequence[SchedulerJob], claimed: Collection[int], is_evidence: bool
+) -> tuple[list[list[Any]], bool]:
+    everything = array_indices(placement.array)
+    after, are_missing = after_poll(placement.seen_tasks, records, everything, claimed, is_evidence=is_evidence)
+    return stored(after), are_missing
 
 
 def as_fields(records: Sequence[SchedulerJob]) -> dict[str, Any]:
@@ -263,7 +283,11 @@ def adopt(
 def mark_lost(placement: Placement, looked_up: Sequence[SchedulerJob]) -> bool:
     """The last look before giving a placement up: by (user, id), from before it was sent. True when it changed."""
     if looked_up:
-        return change(placement, as_fields(looked_up))
+        changes = as_fields(looked_up)
+        if placement.array:
+            claimed = _claimed_tasks([placement]).get(placement.pk, ())
+            changes["sightings"], _ = _sightings(placement, looked_up, claimed, is_evidence=False)
+        return change(placement, changes)
     rows = Placement.objects.filter(pk=placement.pk, state=placement.state, misses__gte=MISSES_UNTIL_LOST)
     lost = rows.update(state=PlacementState.LOST, state_since=timezone.now())
     if lost:

@@ -16,7 +16,7 @@ import structlog
 
 from tandem.jobs.cases import JobCase
 from tandem.jobs.control import JOBS_PER_CALL, Reading
-from tandem.jobs.models import FINAL_STATES, Job
+from tandem.jobs.models import Job
 
 log = structlog.get_logger()
 
@@ -121,6 +121,6 @@ class ControlReader:
 def _by_owner(cases: Sequence[JobCase]) -> dict[int, Wanted]:
     found: dict[int, Wanted] = defaultdict(list)
     for case in cases:
-        known = [] if case.job.is_final else [i for i, task in case.tasks.items() if task.state in FINAL_STATES]
+        known = [index for index, task in case.tasks.items() if task.is_over]
         found[case.job.owner_id].append((case.job, known))
     return found

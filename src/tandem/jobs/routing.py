@@ -10,10 +10,11 @@ from django.db.models import Max, Sum
 
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import Phase
-from tandem.clusters.slurm_output import waits_by_wish
+from tandem.clusters.slurm_output import ARRAY_LIMIT, waits_by_wish
 from tandem.environment import Environment
 from tandem.environment.durations import duration_text
 from tandem.jobs.models import Job, JobState, Placement, PlacementState
+from tandem.jobs.sightings import waiting_reason
 from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
 
 _WAITING = (JobState.PENDING, JobState.ACCEPTED)
@@ -156,21 +157,26 @@ def alternatives(
     possible = eligible(job, submission, clusters, environment, refused)
     up = [cluster for cluster in possible if cluster.is_up]
     ample = frozenset(cluster.name for cluster in up if not cluster.shortage(submission.queue))
-    waiting = {
-        placement.cluster: placement
-        for placement in placements
-        if placement.state == PlacementState.SUBMITTED and placement.phase == Phase.WAITING
-    }
+    waiting = {placement.cluster: placement for placement in placements if _why_waiting(placement) is not None}
     obstacles = {}
     for cluster in clusters:
-        if placement := waiting.get(cluster.name):
+        placement = waiting.get(cluster.name)
+        reason = _why_waiting(placement) if placement else None
+        if placement and reason is not None and reason != ARRAY_LIMIT:
             words = _shortage(cluster, submission.queue)
-            if not words and ample - {cluster.name}:
+            if not words and ample - {cluster.name} and not waits_by_wish(reason):
                 words = _long_wait(cluster, placement, submission.queue, environment, now)
             if words:
                 obstacles[cluster.name] = words
     names = frozenset(cluster.name for cluster in possible)
     return Alternatives(names, frozenset(cluster.name for cluster in up), ample, obstacles)
+
+
+def _why_waiting(placement: Placement) -> str | None:
+    """Why it waits, or the rest of an array of which some tasks run already; None when nothing of it does."""
+    if placement.state != PlacementState.SUBMITTED:
+        return None
+    return placement.scheduler_reason if placement.phase == Phase.WAITING else waiting_reason(placement.seen_tasks)
 
 
 def _shortage(cluster: Candidate, queue: str) -> str:
@@ -180,7 +186,7 @@ def _shortage(cluster: Candidate, queue: str) -> str:
 
 def _long_wait(cluster: Candidate, placement: Placement, queue: str, environment: Environment, now: datetime) -> str:
     found = cluster.queue_of(queue)
-    if found is None or waits_by_wish(placement.scheduler_reason):
+    if found is None:
         return ""
     try:
         patience = environment.cluster(cluster.name).queue(str(found["name"])).hedge_after

@@ -9,16 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from tandem.clusters.models import ANSWERING, Cluster
 from tandem.clusters.scheduler import Phase
-from tandem.jobs.cases import JobCase, Summary
+from tandem.jobs.cases import CORRECTABLE_FOR, JobCase, Summary
 from tandem.jobs.control import ranges
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Event, InputUpload, Job, JobState, Placement, Task
 from tandem.jobs.transactions import done_again
 
-CORRECTABLE_FOR = timedelta(days=1)
 LONGEST_BACK_OFF = 300.0
 _TASK_FIELDS = (
     "state",
@@ -29,6 +29,7 @@ _TASK_FIELDS = (
     "heartbeat",
     "heartbeat_seen_at",
     "exit_code",
+    "correctable_until",
     "started_at",
     "ended_at",
 )
@@ -50,7 +51,7 @@ def settle(case: JobCase) -> bool:
     job, summary = case.job, case.summary()
     changes = _job_changes(case, summary)
     with transaction.atomic():
-        _save_tasks(job, case.note_tasks())
+        _save_tasks(case.note_tasks())
         changed = change_job(job, changes)
         if summary.place and summary.state not in FINAL_STATES:
             changed |= _want_placement(case, summary)
@@ -59,21 +60,22 @@ def settle(case: JobCase) -> bool:
             Job.objects.filter(pk=job.pk, place_wanted=job.place_wanted).update(place_wanted=None, place_tasks="")
         if changed and summary.state in FINAL_STATES:
             InputUpload.objects.filter(job=job).delete()
-        if summary.was_cancelled_outside:
+        if summary.was_cancelled_outside and not job.array:
             changed |= _note_cancel_outside(job)
     return changed
 
 
-def _save_tasks(job: Job, tasks: list[Task]) -> None:
+def _save_tasks(tasks: list[Task]) -> None:
     new = [task for task in tasks if task.pk is None]
     if new:
         Task.objects.bulk_create(new, ignore_conflicts=True)
     for task in tasks:
         if task.pk is None:
             continue
-        rows = Task.objects.filter(pk=task.pk)
-        if not job.is_final:
-            rows = rows.exclude(state__in=FINAL_STATES)
+        open_ = ~Q(state__in=FINAL_STATES)
+        if task.state in FINAL_STATES:
+            open_ |= Q(correctable_until__isnull=False)
+        rows = Task.objects.filter(open_, pk=task.pk)
         rows.update(**{name: getattr(task, name) for name in _TASK_FIELDS})
 
 
@@ -91,11 +93,13 @@ def _job_changes(case: JobCase, summary: Summary) -> dict[str, Any]:
         if shown is not None and shown.started_at and shown.phase != Phase.WAITING:
             starts.append(shown.started_at)
         changes["started_at"] = min(filter(None, [job.started_at, *starts]), default=None)
-        changes["tries"] = 0
+        if not summary.place:
+            changes["tries"] = 0
     if summary.state in FINAL_STATES:
         now = timezone.now()
         ends = [verdict.ended_at for verdict in verdicts if verdict.ended_at]
-        ends += [task.ended_at for task in case.tasks.values() if task.ended_at]
+        corrected = {index for index, verdict in case.verdicts.items() if verdict.ended_at}
+        ends += [task.ended_at for index, task in case.tasks.items() if task.ended_at and index not in corrected]
         placed_end = shown.ended_at if shown is not None else None
         changes["ended_at"] = max(ends, default=placed_end or job.ended_at or now)
         changes["place_wanted"] = None
@@ -204,15 +208,21 @@ def show_unread(case: JobCase) -> bool:
 def show_silence(cluster: str, since: str) -> int:
     """Call the jobs of a cluster that does not answer UNKNOWN: nothing is known of them, which does not make them dead.
 
-    One compare-and-swap for all; returns how many.
+    Arrays that have a part elsewhere are judged there, task by task. One compare-and-swap for all; returns how many.
     """
     shown = (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED)
-    live = Placement.objects.filter(job=OuterRef("pk"), cluster=cluster, state__in=LIVE_PLACEMENTS)
+    live = Placement.objects.filter(job=OuterRef("pk"), state__in=LIVE_PLACEMENTS)
+    answering = Cluster.objects.filter(state__in=ANSWERING).exclude(name=cluster).values("name")
+    elsewhere = ~Q(array="") & Exists(live.filter(cluster__in=answering))
+    reason = f"{cluster} does not answer{since}"
     with transaction.atomic():
-        rows = list(
-            Job.objects.filter(Exists(live), cluster=cluster, state__in=shown).values_list("pk", "owner", "state")
-        )
-        reason = f"{cluster} does not answer{since}"
+        tasks = Task.objects.filter(owner__cluster=cluster, owner__state__in=LIVE_PLACEMENTS, state__in=shown)
+        unseen = list(tasks.exclude(owner__array="").values_list("pk", flat=True))
+        for start in range(0, len(unseen), 500):
+            some = Task.objects.filter(pk__in=unseen[start : start + 500], state__in=shown)
+            some.update(state=JobState.UNKNOWN, reason=reason)
+        found = Job.objects.filter(~elsewhere, Exists(live.filter(cluster=cluster)), cluster=cluster, state__in=shown)
+        rows = list(found.values_list("pk", "owner", "state"))
         now = timezone.now()
         for state in {state for _, _, state in rows}:
             ids = [pk for pk, _, before in rows if before == state]

@@ -2,13 +2,14 @@
 
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count
-
-from tandem.jobs.models import LIVE_PLACEMENTS, Job, JobState, Task
+from tandem.jobs.models import LIVE_PLACEMENTS, Job, JobState, Placement, Task
+from tandem.jobs.sightings import ended_tasks
 from tandem.jobs.submission import array_indices
+from tandem.jobs.wish_words import silent_clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +34,66 @@ class TaskPage:
     next: int | None
 
 
-def state_of_the_rest(job: Job) -> JobState:
-    """The state of the tasks that have shown no sign of life: they wait with the job, or for it."""
-    if job.state in (JobState.ACCEPTED, JobState.PENDING, JobState.UNKNOWN) or job.is_final:
-        return JobState(job.state)
-    placed = job.placements.filter(state__in=LIVE_PLACEMENTS).exists()
-    return JobState.PENDING if placed else JobState.ACCEPTED
+class TheRest:
+    """The tasks that have shown no sign of life: each waits where a placement has it, or for a placement."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        silent = silent_clusters()
+        live = list(job.placements.filter(state__in=LIVE_PLACEMENTS).order_by("created_at"))
+        self._silent = [one for one in live if one.cluster in silent]
+        self._seen = self._tasks_of([one for one in live if one.cluster not in silent])
+        self._unseen = self._tasks_of(self._silent)
+        self._wanted = set(array_indices(job.place_tasks or job.array)) if job.place_wanted is not None else set()
+
+    def _tasks_of(self, placements: Sequence[Placement]) -> set[int]:
+        return {
+            index
+            for placement in placements
+            for index in set(array_indices(placement.array or self._job.array)) - ended_tasks(placement.seen_tasks)
+        }
+
+    def state(self, index: int) -> JobState:
+        """What one of them is, as far as that is known at this moment."""
+        if self._job.is_final or self._job.state == JobState.ACCEPTED:
+            return JobState(self._job.state)
+        if index in self._seen:
+            return JobState.PENDING
+        if index in self._wanted:
+            return JobState.ACCEPTED
+        is_unknown = index in self._unseen or self._job.state == JobState.UNKNOWN
+        return JobState.UNKNOWN if is_unknown else JobState.ACCEPTED
+
+    def line(self, index: int) -> TaskLine:
+        """One of them, as it is listed."""
+        state = self.state(index)
+        is_silent = state == JobState.UNKNOWN and index in self._unseen
+        return TaskLine(index, state, reason=f"{self._silent[-1].cluster} does not answer" if is_silent else "")
 
 
 def task_counts(job: Job) -> dict[str, int]:
     """How many tasks are in which state; all of them, whether or not they have been heard of. Empty without array."""
     if not job.array:
         return {}
-    rows = job.tasks.order_by().values_list("state").annotate(number=Count("pk"))
-    counts = Counter({str(state): int(number) for state, number in rows})
-    if (rest := job.task_count - counts.total()) > 0:
-        counts[state_of_the_rest(job).value] += rest
+    known = dict(job.tasks.values_list("index", "state"))
+    counts = Counter(map(str, known.values()))
+    if len(known) < job.task_count:
+        rest = TheRest(job)
+        counts.update(rest.state(index).value for index in array_indices(job.array) if index not in known)
     return {state: counts[state] for state in JobState.values if counts[state]}
 
 
 def task_page(job: Job, size: int, after: int | None = None, state: str = "") -> TaskPage:
-    """Tasks in the order of their indices: those beyond `after`, of one state if one is given. Two queries at most."""
+    """Tasks in the order of their indices: those beyond `after`, of one state if one is given. Four queries at most."""
     indices = array_indices(job.array)
-    rest = state_of_the_rest(job)
+    rest = TheRest(job)
     if state:
         known = dict(job.tasks.values_list("index", "state"))
-        indices = [index for index in indices if known.get(index, rest) == state]
+        indices = [index for index in indices if (known.get(index) or rest.state(index)) == state]
     start = 0 if after is None else bisect_right(indices, after)
     shown = indices[start : start + size]
     rows = {task.index: task for task in Task.objects.select_related("owner").filter(job=job, index__in=shown)}
-    lines = [_line(rows[index]) if index in rows else TaskLine(index, rest) for index in shown]
+    lines = [_line(rows[index]) if index in rows else rest.line(index) for index in shown]
     return TaskPage(lines, shown[-1] if start + size < len(indices) else None)
 
 

@@ -4,7 +4,7 @@ The state comes from the run that holds the current claim, never from just any o
 have been handed over twice, and only the claim says which run is it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -223,7 +223,8 @@ def _waiting(live: Sequence[PlacementView], elsewhere: Alternatives, times: Fail
     if answering := [placement for placement in live if placement.answers]:
         if all(placement.state == PlacementState.DOUBT for placement in answering):
             return _in_doubt(answering, elsewhere.up - there, times)
-        why = next((elsewhere.obstacles[name] for name in sorted(there) if name in elsewhere.obstacles), "")
+        waits = {placement.cluster for placement in live if placement.phase not in (Phase.RUNNING, Phase.SUSPENDED)}
+        why = next((elsewhere.obstacles[name] for name in sorted(waits) if name in elsewhere.obstacles), "")
         if why and elsewhere.ample - there:
             return Verdict(JobState.PENDING, f"{why}; it goes to another cluster, too", place_attempt=0)
         others = " and ".join(sorted(sure - elsewhere.obstacles.keys()))
@@ -287,17 +288,20 @@ def _no_start_words(placements: Sequence[PlacementView]) -> str:
     return ": ".join(filter(None, [words, *(placement.scheduler_words for placement in ended[-1:])]))
 
 
-def merge(states: Sequence[JobState]) -> JobState:
-    """An array's state from its tasks': what is still going on counts before what is over, bad before good."""
-    order = [
-        JobState.RUNNING,
-        JobState.UNKNOWN,
-        JobState.SUSPENDED,
-        JobState.PENDING,
-        JobState.ACCEPTED,
-        JobState.FAILED,
-        JobState.TIMEOUT,
-        JobState.CANCELLED,
-    ]
-    present = set(states)
-    return next((state for state in order if state in present), JobState.COMPLETED)
+# An array's state from its tasks': what is still going on counts before what is over, bad before good.
+ORDER = (
+    JobState.RUNNING,
+    JobState.UNKNOWN,
+    JobState.SUSPENDED,
+    JobState.PENDING,
+    JobState.ACCEPTED,
+    JobState.FAILED,
+    JobState.TIMEOUT,
+    JobState.CANCELLED,
+    JobState.COMPLETED,
+)
+
+
+def merge(states: Iterable[JobState]) -> JobState:
+    """The state of a job whose tasks are in these states."""
+    return min(states, key=ORDER.index, default=JobState.COMPLETED)

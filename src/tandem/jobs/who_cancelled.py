@@ -99,6 +99,8 @@ def weigh(case: JobCase, found: Cancellers) -> None:
     case.judge()
     if not _are_people(who, case.job):
         case.leave_open()
+    elif case.job.array:
+        case.take_cancels()
 
 
 def _in_question(case: JobCase) -> list[Placement]:
@@ -108,6 +110,7 @@ def _in_question(case: JobCase) -> list[Placement]:
 
 
 def _are_people(uids: Collection[int], job: Job) -> bool:
-    """Whether one of these is the job's owner or an administrator."""
+    """Whether one of these is the job's owner or an administrator; all of them, where each may have ended one task."""
     people = Q(pk=job.owner_id) | Q(is_administrator=True)
-    return bool(uids) and Person.objects.filter(people, uid__in=uids).exists()
+    found = set(Person.objects.filter(people, uid__in=uids).values_list("uid", flat=True)) if uids else set()
+    return found >= set(uids) if uids and job.array else bool(found)

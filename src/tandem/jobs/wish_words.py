@@ -3,11 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tandem.clusters.models import Cluster, ClusterState
+from tandem.clusters.models import ANSWERING, Cluster
 from tandem.clusters.scheduler import Phase
 from tandem.jobs.models import LIVE_PLACEMENTS, Job, Placement
-
-ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 
 
 @dataclass(frozen=True, slots=True)

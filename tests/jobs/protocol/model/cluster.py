@@ -53,7 +53,7 @@ class Entry:
     came_late: bool
     is_revived: bool = False
     held: bool = False
-    cancelled_by: int | None = None
+    cancelled_by: frozenset[int] = frozenset()
 
     @property
     def is_live(self) -> bool:
@@ -220,7 +220,7 @@ class FakeCluster:
         self._expect_scheduler()
         for entry in self.entries.values():
             if entry.values.placement == placement and entry.is_live:
-                entry.cancelled_by = OWNER_UID
+                entry.cancelled_by |= {OWNER_UID}
                 for part in entry.parts.values():
                     if by_tandem and part.run and part.run.active:
                         self.world.ledger.killed_by_tandem(part.run)
@@ -233,7 +233,7 @@ class FakeCluster:
         if self.history_down:
             raise ClusterUnreachable("the accounting database does not answer")
         mine = [entry for entry in self.entries.values() if entry.values.placement == placement]
-        return frozenset(entry.cancelled_by for entry in mine if entry.cancelled_by is not None)
+        return frozenset(uid for entry in mine for uid in entry.cancelled_by)
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.request("hold", lambda: self._hold(str(placement), True))
@@ -384,10 +384,16 @@ class FakeCluster:
 
     def cancel_by_itself(self, entry: Entry) -> None:
         """Nobody wished it: the scheduler ended what waits, as root."""
-        entry.cancelled_by = ROOT_UID
+        entry.cancelled_by |= {ROOT_UID}
         for part in entry.parts.values():
             if part.phase is Phase.WAITING:
                 self._end(entry, part, Ending.CANCELLED, "cancelled by root")
+
+    def cancel_task(self, entry: Entry, task: int, *, by_root: bool = False) -> None:
+        """`scancel` of one task that waits, by its owner unless the scheduler did it by itself."""
+        entry.cancelled_by |= {ROOT_UID if by_root else OWNER_UID}
+        if entry.parts[task].phase is Phase.WAITING:
+            self._end(entry, entry.parts[task], Ending.CANCELLED, "cancelled alone")
 
     def reach_limit(self, run: Run) -> None:
         """Its time is over."""

@@ -30,10 +30,12 @@ class Ledger:
     world: "World"
     starts: dict[Key, list[Run]] = field(default_factory=lambda: defaultdict(list))
     wished: set[str] = field(default_factory=set)
+    wished_tasks: set[Key] = field(default_factory=set)
     refusals: set[str] = field(default_factory=set)
     vain: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
     forgotten: set[str] = field(default_factory=set)
     seen: dict[str, str] = field(default_factory=dict)
+    seen_tasks: dict[Key, str] = field(default_factory=dict)
 
     # What is told
 
@@ -102,6 +104,35 @@ class Ledger:
         shown = ("pk", "state", "reason", "correctable_until", "array", "restartable")
         for job in Job.objects.only(*shown) if self.world.jobs else ():
             self._check_job(job)
+        for task in Task.objects.exclude(job__array="") if self.world.jobs else ():
+            self._check_task(task)
+
+    def _check_task(self, task: Task) -> None:
+        """Of an array's tasks each is what it is shown as, whatever the others are."""
+        key = (str(task.job_id), task.index)
+        before = self.seen_tasks.get(key)
+        self.seen_tasks[key] = task.state
+        words = f"task {key} is {task.state} ({task.reason}), and was {before}"
+        if before in FINAL_STATES and task.state != before and before != JobState.FAILED:
+            raise Broken(f"a final state was taken back: {words}")
+        if task.state not in FINAL_STATES:
+            return
+        runs = self.starts[key]
+        hidden = task.correctable_until is not None
+        for run in runs:
+            if run.active and not (hidden and self.world.seconds - run.last_written >= run.values.take_over):
+                raise Broken(f"it runs: {words}")
+        match task.state:
+            case JobState.COMPLETED:
+                is_true = any(run.payload_code == 0 for run in runs)
+            case JobState.CANCELLED:
+                is_true = key in self.wished_tasks or key[0] in self.wished
+            case JobState.FAILED:
+                is_true = hidden or self._went_wrong(key)
+            case _:
+                is_true = any(run.why == TIME_LIMIT for run in runs)
+        if not is_true:
+            raise Broken(f"it is not: {words}")
 
     def _check_job(self, job: Job) -> None:
         name = str(job.pk)
@@ -109,7 +140,8 @@ class Ledger:
         self.seen[name] = job.state
         if before in FINAL_STATES and job.state != before:
             words = f"{name} was {before} and is {job.state}"
-            if before != JobState.FAILED or job.state not in (JobState.COMPLETED, JobState.CANCELLED):
+            corrected = FINAL_STATES if job.array else {JobState.COMPLETED, JobState.CANCELLED}
+            if before != JobState.FAILED or job.state not in corrected:
                 raise Broken(f"a final state was taken back: {words}")
         if not job.is_final:
             return
@@ -125,7 +157,7 @@ class Ledger:
                 if not all(completed):
                     raise Broken(f"COMPLETED, and it is not: {name}")
             case JobState.CANCELLED:
-                if name not in self.wished:
+                if name not in self.wished and not self.wished_tasks & set(keys):
                     raise Broken(f"CANCELLED, and nobody wished it: {name}")
             case JobState.FAILED:
                 self._check_failed(job, keys)
@@ -134,18 +166,18 @@ class Ledger:
                     raise Broken(f"TIMEOUT, and no limit was reached: {name}")
 
     def _check_failed(self, job: Job, keys: list[Key]) -> None:
-        def went_wrong(key: Key) -> bool:
-            runs = self.starts[key]
-            if not runs:
-                return str(job.pk) in self.refusals or self.vain[key] >= STARTS_GIVEN_UP_AFTER
-            return not any(run.wrote_result and run.payload_code == 0 for run in runs)
-
         stopped = [run for key in keys for run in self.starts[key] if run.why.startswith("found closed:cancel:")]
         if stopped and len(keys) == 1:
             raise Broken(f"FAILED ({job.reason}), and it was cancelled: {job.pk}")
         correctable = job.correctable_until is not None and job.correctable_until > timezone.now()
-        if not correctable and not any(went_wrong(key) for key in keys):
+        if not correctable and not any(self._went_wrong(key) for key in keys):
             raise Broken(f"FAILED ({job.reason}), and nothing of it did: {job.pk}")
+
+    def _went_wrong(self, key: Key) -> bool:
+        runs = self.starts[key]
+        if not runs:
+            return key[0] in self.refusals or self.vain[key] >= STARTS_GIVEN_UP_AFTER
+        return not any(run.wrote_result and run.payload_code == 0 for run in runs)
 
     def check_end(self, job: Job) -> None:
         """When all is well again: nothing was lost."""
@@ -156,6 +188,9 @@ class Ledger:
         done = [any(self._completed(run) for run in self.starts[key]) for key in keys]
         if all(done) and job.state != JobState.COMPLETED:
             raise Broken(f"lost: {name} is {job.state}, and it completed")
+        for task in Task.objects.filter(job=job) if job.array else ():
+            if done[array_indices(job.array).index(task.index)] and task.state != JobState.COMPLETED:
+                raise Broken(f"lost: task {task.index} of {name} is {task.state}, and it completed")
         killed = [run for key in keys for run in self.starts[key] if not run.wrote_result]
         if job.restartable and job.state == JobState.FAILED and killed and not self._failed_itself(keys):
             raise Broken(f"lost: {name} may start again, and did not: {job.reason}")

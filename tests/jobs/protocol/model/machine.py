@@ -101,6 +101,19 @@ def _scheduler_cancels(world: World, cluster: FakeCluster, pick: int) -> None:
         cluster.cancel_by_itself(live[pick % len(live)])
 
 
+def _cancel_a_task(*, by_root: bool) -> "Trouble":
+    def fault(world: World, cluster: FakeCluster, pick: int) -> None:
+        arrays = [entry for entry in cluster.entries.values() if entry.is_live and entry.is_array]
+        if cluster.works and arrays:
+            entry = arrays[pick % len(arrays)]
+            task = list(entry.parts)[-1 - pick % len(entry.parts)]
+            if not by_root:
+                world.ledger.wished_tasks.add((entry.values.job, task))
+            cluster.cancel_task(entry, task, by_root=by_root)
+
+    return fault
+
+
 def _owners_scancel(world: World, cluster: FakeCluster, pick: int) -> None:
     live = [entry for entry in cluster.entries.values() if entry.is_live]
     if cluster.works and live:
@@ -171,6 +184,8 @@ TROUBLES: dict[str, Trouble] = {
     "reads late": _flag(reads_late=True),
     "an operator requeues": _operators_requeue,
     "the owner uses scancel": _owners_scancel,
+    "the owner uses scancel on one task": _cancel_a_task(by_root=False),
+    "the scheduler cancels one task": _cancel_a_task(by_root=True),
     "has no capacity": _flag(no_capacity=True),
     "refuses a job": _flag(refuses="no"),
     "refuses a job and has it": _flag(refuses="no, but"),

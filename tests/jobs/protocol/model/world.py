@@ -255,6 +255,7 @@ class World:
             else:
                 kind.objects.bulk_create(kind(**row) for row in rows)
         self.ledger.seen.clear()
+        self.ledger.seen_tasks.clear()
         for cluster in self.clusters.values():
             self.ledger.forgotten |= {entry.values.placement for entry in cluster.entries.values()}
 

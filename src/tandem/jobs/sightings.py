@@ -1,0 +1,178 @@
+"""What a cluster last showed of an array's tasks, one by one: kept with each placement, so that whoever judges a task
+has the newest picture of the very cluster that it is on, and not only that of the poll he comes from.
+
+Tasks that wait share one *sighting*, the rest's, under None. Those of which the same can be said are stored together.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tandem.clusters.scheduler import Ending, Phase, SchedulerJob
+from tandem.jobs.submission import array_indices
+
+MISSES_UNTIL_LOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One task as its cluster shows it. Without phase it is not shown at all; `misses`: polls that searched."""
+
+    phase: Phase | None = None
+    ending: Ending | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    misses: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """It ended."""
+        return self.phase is Phase.ENDED
+
+    @property
+    def is_lost(self) -> bool:
+        """Its cluster answers, and does not know it any more."""
+        return self.phase is None and self.misses >= MISSES_UNTIL_LOST
+
+
+Sightings = Mapping[int | None, Sighting]
+UNSEEN = Sighting()
+
+
+def parsed(stored: Sequence[Sequence[Any]]) -> Sightings:
+    """By task, from what `stored` made of them."""
+    found: dict[int | None, Sighting] = {}
+    for tasks, phase, ending, exit_code, signal, reason, started, ended, misses in stored:
+        sighting = Sighting(
+            Phase(phase) if phase else None,
+            Ending(ending) if ending else None,
+            exit_code,
+            signal,
+            reason,
+            datetime.fromtimestamp(started, UTC) if started else None,
+            datetime.fromtimestamp(ended, UTC) if ended else None,
+            misses,
+        )
+        if not tasks:
+            found[None] = sighting
+        for first, last in tasks:
+            for index in range(first, last + 1):
+                found[index] = sighting
+    return found
+
+
+def stored(sightings: Sightings) -> list[list[Any]]:
+    """As JSON can hold them, the same for the same."""
+    tasks: dict[Sighting, list[list[int]]] = defaultdict(list)
+    for index, sighting in sorted(sightings.items(), key=lambda item: -1 if item[0] is None else item[0]):
+        spans = tasks[sighting]
+        if index is None:
+            continue
+        if spans and spans[-1][1] == index - 1:
+            spans[-1][1] = index
+        else:
+            spans.append([index, index])
+    rest = sightings.get(None)
+    rows = [_row(sighting, spans) for sighting, spans in tasks.items() if spans]
+    return ([_row(rest, [])] if rest else []) + rows
+
+
+def _row(sighting: Sighting, spans: list[list[int]]) -> list[Any]:
+    return [
+        spans,
+        sighting.phase or "",
+        sighting.ending or "",
+        sighting.exit_code,
+        sighting.signal,
+        sighting.reason,
+        sighting.started_at.timestamp() if sighting.started_at else None,
+        sighting.ended_at.timestamp() if sighting.ended_at else None,
+        sighting.misses,
+    ]
+
+
+def after_poll(
+    before: Sightings,
+    records: Iterable[SchedulerJob],
+    everything: Collection[int],
+    claimed: Collection[int],
+    *,
+    is_evidence: bool,
+) -> tuple[Sightings, bool]:
+    """What is known of a placement's tasks after a poll that showed these records of it; whether some are missing.
+
+    A task may run and end, and be forgotten by the scheduler, while nobody looks: the accounting database has it then.
+    Missing in two polls in which that answered too (`is_evidence`), it waits with the rest, or is lost.
+    """
+    shown: dict[int | None, Sighting] = {}
+    for record in records:
+        for task in _tasks(record):
+            if task not in shown or shown[task].is_over:
+                shown[task] = _sighting(record, before.get(task))
+    after = {**before, **shown}
+    rest = after.get(None)
+    if rest is not None and None not in shown and not rest.is_over:
+        del after[None]
+        rest = None
+    searched, lost = everything, None
+    if rest is not None:
+        searched, lost = claimed, None if rest.is_over else Phase.WAITING
+        for index in [index for index, one in after.items() if index not in shown and not one.is_over]:
+            if index is not None and index not in claimed:
+                del after[index]  # it waits again
+    are_missing = False
+    for index in searched:
+        known = after.get(index, UNSEEN)
+        if index in shown or known.is_over:
+            continue
+        if known.misses < MISSES_UNTIL_LOST:
+            are_missing = True
+            known = replace(known, misses=known.misses + is_evidence)
+        if known.misses >= MISSES_UNTIL_LOST:
+            known = Sighting(lost, misses=known.misses)
+        if known != UNSEEN:
+            after[index] = known
+    return after, are_missing
+
+
+def _tasks(record: SchedulerJob) -> Sequence[int | None]:
+    # Of tasks that were cancelled while they waited, all or some, there is one record, and maybe one for the rest.
+    try:
+        return array_indices(record.tasks) if record.tasks and record.phase is Phase.ENDED else [record.task]
+    except ValueError:  # of somebody's own job that says it is ours
+        return [record.task]
+
+
+def _sighting(record: SchedulerJob, before: Sighting | None) -> Sighting:
+    if record.phase is not Phase.ENDED:
+        return Sighting(record.phase, reason=record.reason[:200], started_at=record.started_at)
+    code, signal = record.exit_code, record.signal
+    if code is None and before is not None and before.is_over:  # remembered for a while only; said once, it stays true
+        code, signal = before.exit_code, before.signal
+    if record.ending is Ending.COMPLETED:  # most do: without times they are stored together
+        return Sighting(Phase.ENDED, Ending.COMPLETED, code)
+    return Sighting(
+        Phase.ENDED,
+        record.ending or Ending.LOST_NODE,
+        code,
+        signal,
+        record.reason[:200],
+        record.started_at,
+        record.ended_at,
+    )
+
+
+def waiting_reason(sightings: Sightings) -> str | None:
+    """Why tasks wait, in the scheduler's word; None when none does."""
+    waiting = (one for one in (sightings.get(None), *sightings.values()) if one and one.phase is Phase.WAITING)
+    return next((one.reason for one in waiting), None)
+
+
+def ended_tasks(sightings: Sightings) -> set[int]:
+    """The tasks that are over there."""
+    return {index for index, one in sightings.items() if index is not None and one.is_over}
