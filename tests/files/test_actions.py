@@ -9,6 +9,7 @@ from tests.files.test_folder import HOSTILE
 
 from tandem.clusters.door import AnswerLost, ClusterUnreachable
 from tandem.files import actions
+from tandem.files.actions import Count
 from tandem.files.trouble import FilesAway, FileTrouble
 
 pytestmark = pytest.mark.usefixtures("door")
@@ -30,7 +31,7 @@ def test_any_name_can_be_made_renamed_and_deleted(home: Path, name: bytes) -> No
     other = os.fsencode(home) + b"/other " + name
     actions.rename("ada", path, other)
     assert [os.fsencode(entry.name) for entry in home.iterdir()] == [b"other " + name]
-    assert actions.count_entries("ada", other) == 1
+    assert actions.count_entries("ada", other) == Count(1, True)
     actions.delete("ada", other, with_content=True)
     assert not list(home.iterdir())
 
@@ -69,7 +70,7 @@ def test_a_folder_goes_with_its_content_only_when_told(home: Path) -> None:
     (home / "full" / "deep").mkdir(parents=True)
     (home / "full" / "deep" / "file").touch()
     (home / "empty").mkdir()
-    assert actions.count_entries("ada", b"~/full") == 2
+    assert actions.count_entries("ada", b"~/full") == Count(2, True)
     assert refused(actions.delete, b"~/full") == 409
     actions.delete("ada", b"~/empty")
     actions.delete("ada", b"~/full", with_content=True)
@@ -87,7 +88,7 @@ def test_links_are_deleted_and_not_what_they_lead_to(home: Path, tmp_path: Path)
     (home / "folder").mkdir()
     (home / "folder" / "link").symlink_to(kept)
     assert actions.count_entries("ada", b"~/link") is None
-    assert actions.count_entries("ada", b"~/folder") == 1
+    assert actions.count_entries("ada", b"~/folder") == Count(1, True)
     actions.delete("ada", b"~/link", with_content=True)
     actions.delete("ada", b"~/folder", with_content=True)
     assert not list(home.iterdir())
@@ -105,3 +106,10 @@ def test_a_change_that_reached_no_cluster_goes_through_another(home: Path, door:
     door.silent["cluster1"] = ClusterUnreachable("x")
     actions.make_folder("ada", b"~/x")
     assert (home / "x").is_dir()
+
+
+def test_a_folder_of_which_not_all_is_counted_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        (home / "full" / name).mkdir(parents=True)
+    monkeypatch.setattr(actions, "MOST_COUNTED", 2)
+    assert actions.count_entries("ada", b"~/full") == Count(2, False)

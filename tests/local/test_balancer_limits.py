@@ -32,7 +32,7 @@ def balancer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         file.write_text(content)
     frontend = text[text.index("frontend portal") : text.index("\nbackend web")]
     frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}", frontend)
-    names = [f"{name}{ready}" for name in ("web", "api", "streams") for ready in ("", "-not-ready")]
+    names = [f"{name}{ready}" for name in ("web", "api", "streams", "files") for ready in ("", "-not-ready")]
     backends = "".join(f"backend {name}\n    http-request return status 200 hdr backend {name}\n" for name in names)
     config = address.with_name("haproxy.cfg")
     times = "".join(f"    timeout {name} 10s\n" for name in ("connect", "client", "server"))
@@ -110,7 +110,7 @@ def test_a_body_that_does_not_say_how_long_it_is_is_refused(balancer: Path) -> N
 def test_a_whole_file_may_be_as_large_as_it_is_and_goes_to_the_streams(balancer: Path) -> None:
     went = answer(balancer, "/api/v1/files/content?path=/x", f"Content-Length: {10**12}")
     assert went.startswith("HTTP/1.1 200 ")
-    assert "backend: streams" in went
+    assert "backend: files" in went
     assert answer(balancer, "/api/v1/files/contents", TOO_LARGE).startswith("HTTP/1.1 413 ")
     assert answer(balancer, "/api/v1/files/content", "Transfer-Encoding: chunked").startswith("HTTP/1.1 413 ")
 

@@ -9,6 +9,7 @@ import pytest
 from tandem.clusters.door import Answer, AnswerLost, ClusterUnreachable
 from tandem.clusters.models import Cluster
 from tandem.files import places
+from tandem.jobs.file_names import name_of, text_of
 
 
 @pytest.fixture
@@ -56,17 +57,16 @@ def test_a_folder_comes_page_by_page_and_every_name_leads_to_itself(as_mia, home
         address = page["next"] and page["next"].removeprefix("/api/v1")
     assert [entry["kind"] for entry in found][:2] == ["link", "folder"]
     assert [entry["leads_to_folder"] for entry in found][:2] == [True, False]
-    assert sorted(entry["address"] for entry in found if entry["kind"] == "file") == sorted(
-        quote(os.fsencode(home) + b"/" + name) for name in names
-    )
+    assert sorted(name_of(entry["name"]) for entry in found if entry["kind"] == "file") == sorted(names)
     for entry in found:
-        assert as_mia.get(f"/files/entry?path={entry['address']}").json() == entry
+        assert as_mia.get(f"/files/entry?path={quote(entry['path'])}").json() == entry
 
 
 def test_folders_are_made_renamed_and_deleted(as_mia, home):
-    made = as_mia.post("/files/folder?path=~/new%FF")
-    assert (made.status_code, made.json()["address"]) == (201, "~/new%FF")
-    assert as_mia.post("/files/rename?path=~/new%FF&to=~/other").json() == {"path": "~/other", "address": "~/other"}
+    made = as_mia.post("/files/folder", {"path": text_of(b"~/new\xff")})
+    assert made.status_code == 201
+    assert [os.fsencode(entry.name) for entry in home.iterdir()] == [b"new\xff"]
+    assert as_mia.post("/files/rename", made.json() | {"to": "~/other"}).json() == {"path": "~/other"}
     (home / "other" / "file").touch()
     assert as_mia.delete("/files?path=~/other").status_code == 409
     assert as_mia.delete("/files?path=~/other&recursive=true").json() == {"path": "~/other", "entries": 1}
@@ -76,9 +76,10 @@ def test_folders_are_made_renamed_and_deleted(as_mia, home):
 def test_a_name_that_is_taken_is_replaced_only_when_told(as_mia, home, is_problem):
     (home / "a").write_text("a")
     (home / "b").write_text("b")
-    problem = is_problem(as_mia.post("/files/rename?path=~/a&to=~/b"), 409)
+    problem = is_problem(as_mia.post("/files/rename", {"path": "~/a", "to": "~/b"}), 409)
     assert problem["path"] == "~/a"
-    assert as_mia.post("/files/rename?path=~/a&to=~/b&overwrite=true").status_code == 200
+    told = {"path": "~/a", "to": "~/b", "overwrite": True}
+    assert as_mia.post("/files/rename", told).status_code == 200
     assert (home / "b").read_text() == "a"
 
 
@@ -93,8 +94,6 @@ def test_a_name_that_is_taken_is_replaced_only_when_told(as_mia, home, is_proble
         ("GET", "/files/entry?path=~/none", 404),
         ("DELETE", "/files?path=~/none", 404),
         ("DELETE", "/files?path=~&recursive=true", 422),
-        ("POST", "/files/folder?path=~/none/new", 404),
-        ("POST", "/files/rename?path=~/none&to=~/a", 404),
     ],
 )
 def test_what_cannot_be_done_is_a_problem_that_names_the_path(as_mia, is_problem, method, address, status):
@@ -104,17 +103,24 @@ def test_what_cannot_be_done_is_a_problem_that_names_the_path(as_mia, is_problem
     assert wanted in problem["detail"]
 
 
+def test_a_change_that_cannot_be_made_names_the_path_too(as_mia, is_problem):
+    problem = is_problem(as_mia.post("/files/folder", {"path": "~/none/new"}), 404)
+    assert problem["path"] == "~/none/new"
+    assert is_problem(as_mia.post("/files/rename", {"path": "~/none", "to": "~/a"}), 404)["path"] == "~/none"
+    assert "path" in is_problem(as_mia.post("/files/folder", {}), 422)["errors"]
+
+
 def test_everything_is_done_as_who_asks(nobody, as_mia, as_tom, door, is_problem):
     assert as_mia.get("/files").status_code == 200
     assert as_tom.get("/files").status_code == 200
     assert {user for user, _ in door.passed} == {"mia", "tom"}
-    for method, address in (("GET", "/files"), ("DELETE", "/files?path=~/a"), ("POST", "/files/folder?path=~/a")):
+    for method, address in (("GET", "/files"), ("DELETE", "/files?path=~/a"), ("POST", "/files/folder")):
         is_problem(nobody(method, address), 401)
 
 
 def test_places_say_what_can_be_used(as_mia, is_problem, door):
     Cluster.objects.filter(name="cluster2").update(state="DOWN")
-    places = {place["address"]: place["available"] for place in as_mia.get("/files/places").json()}
+    places = {place["path"]: place["available"] for place in as_mia.get("/files/places").json()}
     assert places == {"~": True, "/efs": True, "/fsx_cluster1": True, "/fsx_cluster2": False}
     problem = is_problem(as_mia.get("/files?path=/fsx_cluster2/a"), 503)
     assert "cluster2" in problem["detail"]
@@ -123,8 +129,8 @@ def test_places_say_what_can_be_used(as_mia, is_problem, door):
 
 def test_a_change_is_repeated_on_another_cluster_only_if_it_did_not_happen(as_mia, door, is_problem, home):
     door.silent["cluster1"] = ClusterUnreachable("x")
-    assert as_mia.post("/files/folder?path=~/a").status_code == 201
+    assert as_mia.post("/files/folder", {"path": "~/a"}).status_code == 201
     door.silent["cluster1"] = AnswerLost("x")
-    problem = is_problem(as_mia.post("/files/folder?path=~/b"), 503)
+    problem = is_problem(as_mia.post("/files/folder", {"path": "~/b"}), 503)
     assert "may have been done" in problem["detail"]
     assert not (home / "b").exists()

@@ -24,12 +24,14 @@ from tandem.cli.client import Portal, PortalUnreachableError, problem_of
 from tandem.cli.connection import connected
 from tandem.cli.console import AsJson, Exit, err, fail, out, print_json
 from tandem.cli.times import ago
+from tandem.jobs.file_names import readable, text_of
 
 app = typer.Typer(help="Look at, fetch and send files on the clusters.", no_args_is_help=True)
 
 PIECE = 2**18
 LONG = httpx.Timeout(120.0, connect=5.0)
 MOST_LISTED = 100_000
+PAGE = 10_000
 AS_IT_IS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 Remote = Annotated[str, typer.Argument(metavar="PATH", help="On the clusters: absolute, or from your home there.")]
@@ -45,7 +47,7 @@ def list_folder(
 ) -> None:
     """List a folder: its folders first."""
     with connected() as portal:
-        address = f"/files?path={_address(path)}&sort={quote(sort)}&page_size={min(limit, 1000)}"
+        address = f"/files?path={_address(path)}&sort={quote(sort)}&page_size={min(limit, PAGE)}"
         entries: list[dict[str, Any]] = []
         while address and len(entries) < limit:
             page = portal.get(address)
@@ -68,7 +70,7 @@ def list_folder(
 
 def _shown(entry: dict[str, Any]) -> str:
     mark = "/" if entry["kind"] == "folder" else f" → {entry['target']}" if entry["kind"] == "link" else ""
-    return f"{entry['name']}{mark}"
+    return "".join(letter if letter.isprintable() else "�" for letter in readable(entry["name"])) + mark
 
 
 @app.command()
@@ -88,7 +90,7 @@ def put(
         sent = []
         with _progress() as progress:
             for file in files:
-                target = _address(to) + (f"/{quote(os.fsencode(file.name), safe='')}" if into else "")
+                target = _address(to) + (f"/{_quoted(os.fsencode(file.name))}" if into else "")
                 sent.append(_send(portal, progress, file, target, force))
     if as_json:
         print_json(sent)
@@ -180,7 +182,7 @@ def _umask() -> int:
 def make_folder(path: Remote, as_json: AsJson = False) -> None:
     """Make a folder, in one that exists."""
     with connected() as portal:
-        made = portal.post(f"/files/folder?path={_address(path)}", repeatable=False)
+        made = portal.post("/files/folder", {"path": text_of(_raw(path))}, repeatable=False)
     if as_json:
         print_json(made)
 
@@ -194,11 +196,11 @@ def move(
 ) -> None:
     """Rename or move a file or a folder, on the same file system."""
     with connected() as portal:
-        new = _address(to)
+        old, new = _raw(path), _raw(to)
         if _is_folder(portal, to):
-            new += "/" + quote(_raw(path).rpartition(b"/")[2], safe="")
-        over = "&overwrite=true" if force else ""
-        moved = portal.post(f"/files/rename?path={_address(path)}&to={new}{over}", repeatable=False)
+            new += b"/" + old.rpartition(b"/")[2]
+        body = {"path": text_of(old), "to": text_of(new), "overwrite": force}
+        moved = portal.post("/files/rename", body, repeatable=False)
     if as_json:
         print_json(moved)
 
@@ -231,7 +233,11 @@ def _raw(path: str) -> bytes:
 
 
 def _address(path: str) -> str:
-    return quote(_raw(path), safe="/~")
+    return _quoted(_raw(path))
+
+
+def _quoted(path: bytes) -> str:
+    return quote(text_of(path), safe="/~")
 
 
 def _is_folder(portal: Portal, path: str) -> bool:

@@ -4,6 +4,8 @@ No database row is changed, so nothing is locked. A name that is taken is never 
 followed: what is renamed or deleted is the link.
 """
 
+from dataclasses import dataclass
+
 from tandem.files.paths import checked, split
 from tandem.files.places import change, look
 from tandem.files.trouble import FileTrouble, trouble
@@ -38,11 +40,12 @@ fi
 if [ -e "$from" ] || [ -L "$from" ]; then no exists; fi
 """
 
-# Argument: path. Answers how many entries a folder has, all the way down; nothing for what is none.
+# Arguments: path, most to be counted. Answers how many entries a folder has, all the way down, behind whether there was
+# too little time (1) to see them all; nothing for what is no folder.
 COUNT = r"""
 resolve "$1"
 if [ -d "$at" ] && [ ! -L "$at" ]; then
-    find "$at" -mindepth 1 -printf . 2>/dev/null | head -c "$2" | wc -c
+    { timeout 5 find "$at" -mindepth 1 -printf . 2>/dev/null; [ $? != 124 ] || echo; } | head -c "$2" | wc -lc
 else
     stat -- "$at" >/dev/null || exit 4
 fi
@@ -81,14 +84,25 @@ def rename(username: str, path: bytes, to: bytes, *, overwrite: bool = False) ->
     return to
 
 
-def count_entries(username: str, path: bytes) -> int | None:
-    """How many entries a folder has, all the way down; None if it is no folder. Raises FileTrouble."""
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many entries a folder has, all the way down; if they are not all, at least."""
+
+    entries: int
+    is_all: bool
+
+
+def count_entries(username: str, path: bytes) -> Count | None:
+    """How much would go with a folder; None for what is none. Raises FileTrouble."""
     path = checked(path)
     split(path)
     answer, _ = look(username, path, COUNT, (path, str(MOST_COUNTED)))
     if answer.status:
         raise trouble(answer.stdout, answer.stderr, path)
-    return int(answer.stdout) if answer.stdout.strip() else None
+    if not answer.stdout.strip():
+        return None
+    unseen, entries = map(int, answer.stdout.split())
+    return Count(entries - unseen, not unseen and entries < MOST_COUNTED)
 
 
 def delete(username: str, path: bytes, *, with_content: bool = False) -> None:

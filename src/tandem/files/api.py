@@ -1,6 +1,6 @@
 """`/api/v1/files`: folders, a page at a time; making, renaming and deleting. Whole files: `streams.py`, `uploads.py`.
 
-Everything is done on a cluster as who asks. Paths are parameters of the address, where each byte keeps its value.
+Everything is done on a cluster as who asks. Paths and names are told as the texts of `jobs.file_names`.
 """
 
 from typing import Annotated, Any
@@ -11,14 +11,15 @@ from ninja import Query, Router
 
 from tandem.accounts.authentication import person_of
 from tandem.files import actions
-from tandem.files.api_schemas import DeletedOut, EntryOut, FolderOut, PathOut, PlaceOut
+from tandem.files.api_schemas import DeletedOut, EntryOut, FolderOut, NewFolderIn, PathOut, PlaceOut, RenameIn
 from tandem.files.folder import MOST_ON_A_PAGE, PAGE, Entry, show_entry, show_folder
-from tandem.files.paths import HOME, as_text, asked, quoted
+from tandem.files.paths import HOME
 from tandem.files.places import roots
+from tandem.jobs.file_names import name_of, text_of
 
 router = Router(tags=["files"])
 
-Path = Annotated[str, Query(max_length=12_300, description="Absolute, or below `~`, the home directory.")]
+Path = Annotated[str, Query(max_length=4096, description="Absolute, or below `~`, the home directory.")]
 
 
 @router.get("", response=FolderOut, operation_id="list_folder", summary="List a folder")
@@ -31,19 +32,16 @@ def list_folder(
     page_size: Annotated[int, Query(ge=1, le=MOST_ON_A_PAGE)] = PAGE,
 ) -> Any:
     """A folder's entries, its folders first. `next` is the address of the next page."""
-    shown = show_folder(
-        person_of(request).username, _path(request), sort=sort, after=cursor, wanted=part, size=page_size
-    )
-    query = {"sort": sort, "part": part, "page_size": page_size, "cursor": shown.after}
-    address = f"/api/v1/files?path={quoted(shown.path)}&{urlencode(query)}"
+    username = person_of(request).username
+    shown = show_folder(username, name_of(path), sort=sort, after=cursor, wanted=part, size=page_size)
+    query = {"path": text_of(shown.path), "sort": sort, "part": part, "page_size": page_size, "cursor": shown.after}
     return {
-        "path": as_text(shown.path),
-        "address": quoted(shown.path),
+        "path": text_of(shown.path),
         "cluster": shown.cluster,
         "total": shown.total,
         "found": shown.found,
         "results": shown.entries,
-        "next": address if shown.after else None,
+        "next": f"/api/v1/files?{urlencode(query)}" if shown.after else None,
     }
 
 
@@ -54,10 +52,10 @@ def delete(
     recursive: Annotated[bool, Query(description="A folder goes with all that is in it.")] = False,
 ) -> Any:
     """Delete a file, a link itself, or a folder; one that is not empty only if that is said."""
-    username, wanted = person_of(request).username, _path(request)
-    entries = actions.count_entries(username, wanted)
-    actions.delete(username, wanted, with_content=recursive)
-    return {"path": as_text(wanted), "entries": entries}
+    username = person_of(request).username
+    count = actions.count_entries(username, name_of(path))
+    actions.delete(username, name_of(path), with_content=recursive)
+    return {"path": path, "entries": count.entries if count else None}
 
 
 @router.get("/places", response=list[PlaceOut], operation_id="list_places", summary="List the places to begin at")
@@ -66,7 +64,7 @@ def places(request: HttpRequest) -> Any:
     return [
         {
             "name": root.name,
-            "address": root.address,
+            "path": text_of(root.path),
             "cluster": root.cluster.name if root.cluster else None,
             "available": not root.away,
         }
@@ -77,32 +75,17 @@ def places(request: HttpRequest) -> Any:
 @router.get("/entry", response=EntryOut, operation_id="show_file", summary="Show a file or a folder")
 def entry(request: HttpRequest, path: Path) -> Entry:
     """What is at a path, without what is in it."""
-    return show_entry(person_of(request).username, _path(request))
+    return show_entry(person_of(request).username, name_of(path))
 
 
 @router.post("/folder", response={201: PathOut}, operation_id="make_folder", summary="Make a folder")
-def make_folder(request: HttpRequest, path: Path) -> Any:
+def make_folder(request: HttpRequest, wanted: NewFolderIn) -> Any:
     """A new folder, in one that exists."""
-    return 201, _where(actions.make_folder(person_of(request).username, _path(request)))
+    return 201, {"path": text_of(actions.make_folder(person_of(request).username, name_of(wanted.path)))}
 
 
 @router.post("/rename", response=PathOut, operation_id="rename_file", summary="Rename or move a file or a folder")
-def rename(
-    request: HttpRequest,
-    path: Path,
-    to: Path,
-    overwrite: Annotated[bool, Query(description="Replace a file that has this name already.")] = False,
-) -> Any:
+def rename(request: HttpRequest, wanted: RenameIn) -> Any:
     """Give it another path on the same file system, in one step."""
-    return _where(
-        actions.rename(person_of(request).username, _path(request), _path(request, "to"), overwrite=overwrite)
-    )
-
-
-def _path(request: HttpRequest, name: str = "path") -> bytes:
-    """The bytes that were sent: the parameter as text may have lost some."""
-    return asked(request, name) or HOME
-
-
-def _where(path: bytes) -> dict[str, str]:
-    return {"path": as_text(path), "address": quoted(path)}
+    old, new = name_of(wanted.path), name_of(wanted.to)
+    return {"path": text_of(actions.rename(person_of(request).username, old, new, overwrite=wanted.overwrite))}

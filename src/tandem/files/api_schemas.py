@@ -4,6 +4,10 @@ from datetime import datetime
 from typing import Literal
 
 from ninja import Schema
+from pydantic import Field
+
+from tandem.files.folder import Entry
+from tandem.jobs.file_names import text_of
 
 KINDS: dict[str, Literal["folder", "file", "link", "other"]] = {
     "d": "folder",
@@ -15,14 +19,13 @@ KINDS: dict[str, Literal["folder", "file", "link", "other"]] = {
 
 
 class EntryOut(Schema):
-    """Something in a folder. `name` is for people: what is not text in it is replaced. `address` is exact.
+    """Something in a folder. `path` is how to ask for it; in it and in `name`, bytes that are no text have stand-ins.
 
-    `address` is the path as it stands in the addresses of this API, each byte in its place (`%FF`). A link's size and
-    time are its own; `target` is where it leads, `leads_to_folder` whether that is a folder.
+    A link's size and time are its own; `target` is where it leads, `leads_to_folder` whether that is a folder.
     """
 
     name: str
-    address: str
+    path: str
     kind: Literal["folder", "file", "link", "other"]
     size: int
     modified_at: datetime
@@ -30,21 +33,30 @@ class EntryOut(Schema):
     leads_to_folder: bool
 
     @staticmethod
-    def resolve_kind(entry: object) -> str:
-        """The kind in a word."""
-        return KINDS[getattr(entry, "kind", "o")]
+    def resolve_name(entry: Entry) -> str:
+        """Exact, other than what pages show."""
+        return text_of(entry.raw_name)
 
     @staticmethod
-    def resolve_leads_to_folder(entry: object) -> bool:
+    def resolve_path(entry: Entry) -> str:
+        """Exact, other than what pages show."""
+        return text_of(entry.raw_path)
+
+    @staticmethod
+    def resolve_kind(entry: Entry) -> str:
+        """The kind in a word."""
+        return KINDS[entry.kind]
+
+    @staticmethod
+    def resolve_leads_to_folder(entry: Entry) -> bool:
         """Whether it is a link to a folder."""
-        return getattr(entry, "kind", "") == "D"
+        return entry.kind == "D"
 
 
 class FolderOut(Schema):
     """A page of a folder. `path` is its real one; `total` counts all entries, `found` those that were looked for."""
 
     path: str
-    address: str
     cluster: str
     total: int
     found: int
@@ -56,16 +68,29 @@ class PlaceOut(Schema):
     """A place to begin at. `cluster`: the one that alone has it. `available`: whether a cluster that has it answers."""
 
     name: str
-    address: str
+    path: str
     cluster: str | None
     available: bool
+
+
+class NewFolderIn(Schema):
+    """A folder to be made."""
+
+    path: str = Field(max_length=4096)
+
+
+class RenameIn(Schema):
+    """Another path for something. `overwrite`: replace a file that has it already."""
+
+    path: str = Field(max_length=4096)
+    to: str = Field(max_length=4096)
+    overwrite: bool = False
 
 
 class PathOut(Schema):
     """Where something is now."""
 
     path: str
-    address: str
 
 
 class DeletedOut(Schema):

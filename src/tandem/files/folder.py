@@ -17,7 +17,7 @@ from tandem.files.places import answers, known_clusters, look, scratch_paths
 from tandem.files.trouble import FileTrouble, trouble
 
 PAGE = 200
-MOST_ON_A_PAGE = 1000
+MOST_ON_A_PAGE = 10_000
 SORTS = {"name": "", "size": "%s ", "modified": "%T@ "}
 NAMED = re.compile(rb"[dDlfo].")
 NUMBERED = re.compile(rb"[dDlfo]-?[0-9]{1,20}(\.[0-9]{0,20})? .")

@@ -1,4 +1,4 @@
-"""Paths as the kernel has them: bytes, which need not be text. In addresses every byte keeps its value (`%FF`).
+"""Paths as the kernel has them: bytes, which need not be text. In addresses and JSON they are `jobs.file_names`' texts.
 
 A path is absolute, or begins with `~` for the person's home on the cluster. There is no `.` and no `..` in it.
 """
@@ -6,9 +6,10 @@ A path is absolute, or begins with `~` for the person's home on the cluster. The
 import posixpath
 from urllib.parse import quote
 
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 
 from tandem.files.trouble import FileTrouble
+from tandem.jobs.file_names import name_of, text_of
 from tandem.jobs.plain_text import shown
 
 HOME = b"~"
@@ -25,7 +26,7 @@ def as_text(raw: bytes) -> str:
 
 def quoted(path: bytes) -> str:
     """As it stands in an address."""
-    return quote(path, safe="/~")
+    return quote(text_of(path), safe="/~")
 
 
 def typed(path: bytes) -> str:
@@ -38,9 +39,9 @@ def typed(path: bytes) -> str:
 
 
 def asked(request: HttpRequest, name: str) -> bytes | None:
-    """The bytes of a parameter of the address, if it is there."""
-    value = QueryDict(request.META.get("QUERY_STRING", ""), encoding="latin-1").get(name)
-    return None if value is None else value.encode("latin-1", "replace")
+    """The path that a parameter of the address means, if it is there."""
+    text = request.GET.get(name)
+    return None if text is None else name_of(text)
 
 
 def checked(path: bytes) -> bytes:

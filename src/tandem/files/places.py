@@ -13,7 +13,7 @@ from tandem.files.trouble import UNSURE, FilesAway, FileTrouble, trouble
 from tandem.jobs.page_seats import NoSeat, seat_to_read
 from tandem.node import this_environment
 
-DEADLINE = 10.0
+DEADLINE = 20.0
 SHARED = "/efs"
 # The better ones first; one that is down is not asked.
 ORDER = {ClusterState.UP: 0, ClusterState.RECOVERING: 1, ClusterState.SUSPECT: 2}

@@ -105,5 +105,6 @@ class Counted:
         async for piece in self._body:
             if await self._standing.lost():
                 raise StreamRefused(401, "You were signed out meanwhile; nothing was changed.")
-            yield piece
+            # Before it is on its way: who is told that nothing was changed must be able to rely on it.
             self.sent += len(piece)
+            yield piece

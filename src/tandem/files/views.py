@@ -1,11 +1,12 @@
 """Pages of the files room, and the one listing of a folder that other rooms use as well.
 
-`files-folder` answers with the listing as a fragment. A page that wants one puts this where it should stand:
+`files-folder` answers with the listing as a fragment. A page that wants one puts this where it should stand, and
+includes `files/dialog.html` once; the listing's links lead into the files room:
 
-    <div hx-get="{% url "files-folder" %}?path={{ path|urlencode }}" hx-trigger="load">Reading the folder…</div>
+    <div data-folder hx-get="{% url "files-folder" %}?path={{ path|urlencode }}" hx-trigger="load">Reading…</div>
 
-It is a folder to look at, whose links lead into the files room. For a field that holds a path, `files/picker.html` is
-included once in the page and `files/pick_button.html` beside the field.
+For a field that holds a path, `files/picker.html` is included once in the page and `files/pick_button.html` beside the
+field.
 """
 
 import json
@@ -26,6 +27,7 @@ from tandem.files.paths import HOME, as_text, asked, checked, checked_name, insi
 from tandem.files.places import roots
 from tandem.files.streams import content_address
 from tandem.files.trouble import FilesAway, FileTrouble
+from tandem.jobs.file_names import name_of, text_of
 
 PICKED = ("file", "directory")
 FIELD = re.compile(r"[a-z_]{1,40}")
@@ -74,7 +76,7 @@ def asked_listing(request: HttpRequest) -> dict[str, object]:
     context: dict[str, object] = {"pick": pick, "field": field, "wanted": wanted}
     context["content_address"] = content_address()
     context["roots"] = roots(username_of(request), path) if pick else []
-    context["query"] = query_of(path, sort)
+    context |= {"query": query_of(path, sort), "again": request.get_full_path()}
     try:
         shown = show_folder(
             username_of(request), path or HOME, sort=sort or "name", after=after, wanted=wanted, near=bool(pick)
@@ -126,13 +128,13 @@ def query_of(path: bytes, sort: str) -> str:
 @require_POST
 def taken(request: HttpRequest) -> HttpResponse:
     """Which of the names (`name`, repeated) there are in the folder already: asked before files are sent."""
-    names = [name.encode() for name in request.POST.getlist("name")[:MOST_NAMES]]
+    names = [name_of(name) for name in request.POST.getlist("name")[:MOST_NAMES]]
     path = asked(request, "path") or b""
     try:
         found = which_exist(username_of(request), path, [checked_name(name, path) for name in names])
     except FileTrouble as failed:
         return JsonResponse({"failed": str(failed)})
-    return JsonResponse({"taken": [name.decode() for name in found]})
+    return JsonResponse({"taken": [text_of(name) for name in found]})
 
 
 @require_http_methods(["GET", "POST"])
@@ -143,7 +145,7 @@ def new_folder(request: HttpRequest) -> HttpResponse:
     context = {"address": quoted(path), "path": as_text(path), "wanted": wanted}
     if request.method == "POST":
         try:
-            actions.make_folder(username_of(request), inside(checked(path), checked_name(wanted.encode(), path)))
+            actions.make_folder(username_of(request), inside(checked(path), checked_name(name_of(wanted), path)))
         except FileTrouble as failed:
             return render(request, "files/new_folder.html", context | {"failed": failed})
         return done(request, "A folder was made:", wanted)
@@ -160,7 +162,7 @@ def rename(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             where, _ = split(checked(path))
-            actions.rename(username_of(request), path, inside(where, checked_name(wanted.encode(), path)))
+            actions.rename(username_of(request), path, inside(where, checked_name(name_of(wanted), path)))
         except FileTrouble as failed:
             return render(request, "files/rename.html", context | {"failed": failed})
         return done(request, f"{name} has another name now:", wanted)

@@ -150,6 +150,7 @@ def balancer_files(web: Mapping[str, str], streams: Mapping[str, str], pages: st
         "web": _servers(web),
         "web-tracked": "\n".join(f"{line} track web/{name}" for name, line in _server_lines(web)),
         "streams": _servers(streams),
+        "streams-tracked": "\n".join(f"{line} track streams/{name}" for name, line in _server_lines(streams)),
     }
     for name, words in REFUSALS.items():
         page = f'content-type "{_HTML}" file {pages}/{PAGES}/{name}.html hdr Cache-Control no-store'

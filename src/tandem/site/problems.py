@@ -18,6 +18,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from tandem.files.paths import as_text
 from tandem.files.trouble import FileTrouble
+from tandem.jobs.file_names import text_of
 from tandem.site.errors import database_trouble, drop_connections
 from tandem.site.middleware import GetResponse, around
 
@@ -53,9 +54,9 @@ def problem(
 
 def file_problem(trouble: FileTrouble) -> HttpResponse:
     """What went wrong with a file: the words name its path."""
-    path = as_text(trouble.path)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if trouble.status == 503 else {}
-    return problem(trouble.status, f"{path}: {trouble}", headers=headers, path=path)
+    detail = f"{as_text(trouble.path)}: {trouble}"
+    return problem(trouble.status, detail, headers=headers, path=text_of(trouble.path))
 
 
 def add_handlers(api: NinjaAPI) -> None:
