@@ -13,7 +13,7 @@ import asyncssh
 from tandem.clusters import frames
 from tandem.clusters.errors import AnswerLost, ClusterRefused
 
-ANSWER_LIMIT = 64 * 2**20  # bytes; more is read as a stream or by SFTP
+ANSWER_LIMIT = 64 * 2**20  # bytes; more is read as a stream
 STREAM_AHEAD = 2**18  # bytes that a slow reader of a stream may lag behind
 SEND_AHEAD = 2**20  # bytes that are kept for a slow taker of data
 
