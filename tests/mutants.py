@@ -81,10 +81,12 @@ MUTANTS = {
             ),
         ),
     ),
-    # Who decided on an old state writes all the same: what was final is taken back.
+    # Who decided on an old state writes all the same: what was final is taken back. A pass that stands still is given up
+    # for its person's sake, if only one person's jobs are in it: that would hide it, so patience is longer here.
     "compare-and-swap": Mutant(
         WRONG,
         (
+            Edit("jobs/patience.py", "LONG = 5.0", "LONG = 500.0"),
             Edit(
                 "jobs/settle.py",
                 "if not Job.objects.filter(pk=job.pk, state=before).update(**differing):",

@@ -113,14 +113,17 @@ class Oversleep(WorkerHang):
         with _asking(self.environment) as ask:
             end = time.monotonic() + READY_WITHIN
             while not self._left and time.monotonic() < end:
+                # Looked at while it stands still, every few milliseconds: that moment cannot be missed.
+                os.kill(self.stopped, signal.SIGSTOP)
                 if _count(ask, WRITTEN) and _count(ask, JUDGED):
-                    os.kill(self.stopped, signal.SIGSTOP)
                     while _is_in_a_transaction(ask):
                         os.kill(self.stopped, signal.SIGCONT)
                         time.sleep(0.001)
                         os.kill(self.stopped, signal.SIGSTOP)
                     self._left = _count(ask, JUDGED)
-                    os.kill(self.stopped, signal.SIGSTOP if self._left else signal.SIGCONT)
+                if not self._left:
+                    os.kill(self.stopped, signal.SIGCONT)
+                    time.sleep(0.003)
 
     def took_effect(self) -> bool:
         return self._left > 0 and super().took_effect()
