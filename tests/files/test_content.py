@@ -115,7 +115,9 @@ def test_what_cannot_be_sent_is_a_problem_that_names_the_path(alices: Client, ho
     for path, status in (("~/none", 404), ("~/sub", 403), ("~/roots", 403), ("~/../zed", 422), ("x", 422)):
         response, content = fetch(alices, path)
         assert (response.status_code, response["Content-Type"]) == (status, "application/problem+json")
-        assert json.loads(content)["status"] == status
+        problem = json.loads(content)
+        assert problem["status"] == status
+        assert problem["detail"].startswith(f"{path}: ")
     # A person's browser shows the words.
     response, content = fetch(alices, "~/none", Accept="text/html")
     assert response["Content-Type"].startswith("text/plain")

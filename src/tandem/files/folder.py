@@ -16,7 +16,7 @@ from tandem.files.paths import as_text, checked, inside, is_below, quoted, typed
 from tandem.files.places import answers, known_clusters, look, scratch_paths
 from tandem.files.trouble import FileTrouble, trouble
 
-PAGE = 200
+PAGE = 100
 MOST_ON_A_PAGE = 10_000
 SORTS = {"name": "", "size": "%s ", "modified": "%T@ "}
 NAMED = re.compile(rb"[dDlfo].")

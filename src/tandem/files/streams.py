@@ -44,7 +44,10 @@ async def content(request: HttpRequest, viewer: Viewer) -> HttpResponseBase:
         clusters = await in_database(clusters_for, wanted)
     except FileTrouble as trouble:
         raise StreamRefused(trouble.status, f"{as_text(trouble.path)}: {trouble}") from trouble
-    return await sent(viewer, clusters, SEND, (wanted,), as_text(wanted.rpartition(b"/")[2]))
+    try:
+        return await sent(viewer, clusters, SEND, (wanted,), as_text(wanted.rpartition(b"/")[2]))
+    except StreamRefused as refused:
+        raise StreamRefused(refused.status, f"{as_text(wanted)}: {refused.words}") from refused
 
 
 def content_address() -> str:
