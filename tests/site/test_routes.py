@@ -101,6 +101,7 @@ def world(mia: Person, tom: Person, root: Person, monkeypatch: pytest.MonkeyPatc
         samples=samples
         | {
             "job_id": job.pk,
+            "spooler_id": spooler.pk,
             "token_id": token.pk,
             "/account/tokens/<int:pk>/revoke:pk": token.pk,
             "username": mia.username,

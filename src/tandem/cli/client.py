@@ -4,6 +4,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,8 @@ from tandem.cli.credentials import Credentials
 
 PATIENCE = 60.0
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+# Of what is made while it is sent: the cluster may need a while between two pieces.
+LONG = httpx.Timeout(120.0, connect=5.0)
 # What a load balancer answers while a portal node is away, and what the portal answers while its database is.
 PASSING = frozenset({429, 502, 503, 504})
 
@@ -77,9 +80,29 @@ class Portal:
         answer = self.call("POST", path, json=body, repeatable=repeatable, **options)
         return answer.json() if answer.content else None
 
-    def delete(self, path: str) -> None:
-        """Take away what is at `path`."""
-        self.call("DELETE", path)
+    def patch(self, path: str, body: Any) -> Any:
+        """Change what is at `path`; the JSON that comes back."""
+        return self.call("PATCH", path, json=body).json()
+
+    def delete(self, path: str) -> Any:
+        """Take away what is at `path`; the JSON that comes back, or None."""
+        answer = self.call("DELETE", path)
+        return answer.json() if answer.content else None
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
+        """The bytes to which `path` leads, as they come. One that breaks off raises PortalUnreachableError."""
+        answer = self.call("GET", path, accept=frozenset({307}))
+        address = answer.headers.get("Location", "")
+        if not address.startswith("/") or address.startswith("//"):  # the token is for this portal alone
+            raise PortalUnreachableError(f"{self.url} leads to somewhere else")
+        try:
+            with self.http.stream("GET", f"{self.url}{address}", headers={"Accept": "*/*"}, timeout=LONG) as response:
+                if not response.is_success:
+                    raise PortalError(response.status_code, response.reason_phrase, response.read().decode().strip())
+                yield response.iter_bytes()
+        except httpx.TransportError as error:
+            raise PortalUnreachableError(f"it broke off: {error or type(error).__name__}") from error
 
     def pages(
         self, path: str, limit: int, *, cursor_name: str = "cursor", page_size: int = 200, **params: Any

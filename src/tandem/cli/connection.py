@@ -36,15 +36,15 @@ def connected(credentials: Credentials | None = None, *, patience: float = PATIE
         raise fail(str(error), Exit.FAILED) from None
 
 
-def full_id(portal: Portal, text: str) -> str:
-    """The id of the one job that begins so."""
+def full_id(portal: Portal, text: str, what: str = "job") -> str:
+    """The id of the one job, or whatever `what` names, that begins so."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        found = portal.get("/jobs", id=text, page_size=2)["results"]
+        found = portal.get(f"/{what}s", id=text, page_size=2)["results"]
     if len(found) == 1:
         return str(found[0]["id"])
-    raise fail(f"{'Several jobs begin' if found else 'No job begins'} with {text}.", Exit.NOTHING_THERE)
+    raise fail(f"{f'Several {what}s begin' if found else f'No {what} begins'} with {text}.", Exit.NOTHING_THERE)
 
 
 def _notify(text: str) -> None:

@@ -71,6 +71,7 @@ SUB_COMMANDS = {
     "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),
     "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),
     "files": SubCommand("tandem.cli.files:app", "Look at, fetch and send files on the clusters.", WORK),
+    "spooler": SubCommand("tandem.cli.spoolers:app", "Look after what jobs left: their files and expiry.", WORK),
     "user": SubCommand("tandem.cli.users:app", "Add, invite, disable people (administrators).", PEOPLE),
 }
 

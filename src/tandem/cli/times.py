@@ -10,6 +10,14 @@ def ago(moment: str | None) -> str:
     return f"{duration((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())} ago"
 
 
+def until(moment: str | None) -> str:
+    """How long it is to an ISO 8601 moment: `in 3 d 4 h`; how long ago, when it is past; empty for none."""
+    if not moment:
+        return ""
+    left = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    return f"in {duration(left)}" if left > 0 else ago(moment)
+
+
 def took(start: str | None, end: str | None) -> str:
     """The time from one ISO 8601 moment to another; empty unless both are there."""
     if not start or not end:

@@ -199,6 +199,17 @@ class Portal(Part):
     session_hours: int = Field(12, ge=1, le=720, description="How long a sign-in lasts, in hours.")
 
 
+class Spoolers(Part):
+    """The directories of submissions, with what was put in and what came out."""
+
+    expire_after: Duration = _time(
+        7 * 86400,
+        60,
+        3650 * 86400,
+        "A spooler is removed this long after the end of its last job, unless its owner extends or keeps it.",
+    )
+
+
 class Administrator(Part):
     """The first person, who may do everything in the portal and operate the clusters."""
 
@@ -264,6 +275,7 @@ class Environment(Part):
     storage: Storage = Field(Storage(), description="The file systems.")
     database: Database = Field(Database(), description="The database's capacity.")
     portal: Portal = Field(Portal(), description="The web portal.")
+    spoolers: Spoolers = Field(Spoolers(), description="How long what jobs leave is kept.")
     administrator: Administrator = Field(Administrator(), description="The first person.")
     users: list[User] = Field(
         [],

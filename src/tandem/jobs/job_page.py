@@ -11,6 +11,7 @@ from tandem.clusters.scheduler import Phase
 from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.parameters import Parameter, parameters_of
 from tandem.jobs.script import ERROR, OUTPUT, output_name
+from tandem.jobs.spoolers.words import gone
 from tandem.jobs.submission import array_indices
 from tandem.jobs.tasks import task_counts
 from tandem.jobs.wish_words import Wish, silent_clusters, wishes
@@ -107,6 +108,11 @@ class JobPage:
         return f"last seen {said}" if said and self.job.state == JobState.UNKNOWN else said
 
     @property
+    def files_gone(self) -> str:
+        """What became of the job's files, once they were removed."""
+        return gone(self.job)
+
+    @property
     def took(self) -> str:
         """How long it ran, once that is known."""
         if not self.job.is_final or self.job.started_at is None or self.job.ended_at is None:
@@ -194,6 +200,11 @@ ACTS = {
     "job.hold": "Held",
     "job.release": "Released",
     "job.requeue": "Stop and start again asked for",
+    "spooler.keep": "Files kept for ever",
+    "spooler.extend": "Files kept longer",
+    "spooler.delete": "Deletion of the files asked for",
+    "spooler.expiring": "Files expire soon",
+    "spooler.removed": "Files removed",
 }
 
 

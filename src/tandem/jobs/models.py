@@ -46,16 +46,34 @@ LIVE_PLACEMENTS = frozenset({PlacementState.SUBMITTING, PlacementState.SUBMITTED
 
 
 class Spooler(models.Model):
-    """The directory and record of one submission: `/efs/spoolers/<user>/<id>`, mode 0700."""
+    """The directory and record of one submission: `/efs/spoolers/<user>/<id>`, mode 0700.
+
+    The record stays when the directory is gone (`removed_at`). Without `expires_at` it does not expire: it is kept, or
+    a job of it is not over. Whoever removes the directory first sets `removing_until`; from then on nobody can keep it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     name = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
+    kept = models.BooleanField(default=False, help_text="its owner wants it to stay for ever")
+    expiry_told_at = models.DateTimeField(null=True, help_text="when its owner was told that it expires soon")
+    delete_wanted_at = models.DateTimeField(null=True)
+    removing_until = models.DateTimeField(null=True, help_text="being removed; another may take that over from then on")
+    remove_not_before = models.DateTimeField(null=True, help_text="back-off after a removal that failed")
+    remove_tries = models.PositiveIntegerField(default=0, help_text="removals in a row that failed")
+    remove_problem = models.TextField(blank=True, help_text="in words: why the last removal failed")
+    removed_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at"])]
+        indexes = [
+            models.Index(fields=["created_at", "id"]),
+            models.Index(fields=["owner", "created_at", "id"]),
+            models.Index(fields=["owner", "removed_at", "created_at", "id"]),
+            models.Index(fields=["removed_at", "created_at", "id"]),
+            models.Index(fields=["removed_at", "kept", "expires_at"]),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -12,6 +12,7 @@ from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.file_names import name_of, readable, text_of
 from tandem.jobs.models import Job
 from tandem.jobs.page_seats import NoSeat, seat_to_read
+from tandem.jobs.spoolers.words import gone
 
 DEADLINE = 10.0
 FILES_A_PAGE = 500
@@ -94,7 +95,8 @@ class OutputForbidden(Exception):
 def list_outputs(job: Job, person: Person, after: int = 0, most: int = FILES_A_PAGE) -> OutputList:
     """The spooler's files behind the first `after`; none while there is no spooler.
 
-    Files that come and go meanwhile move those behind them. Raises OutputUnavailable, OutputForbidden.
+    Files that come and go meanwhile move those behind them. Raises OutputMissing when they were removed,
+    OutputUnavailable, OutputForbidden.
     """
     answer = _ask(job, person, LIST, (job.spooler.path, str(after), str(most)))
     if answer.status == MISSING:
@@ -139,6 +141,8 @@ def part_of(answer: Answer, username: str) -> Part:
 
 def _ask(job: Job, person: Person, script: str, arguments: tuple[str | bytes, ...]) -> Answer:
     """The answer of the first cluster that gives one: the job's own, which sees first what it wrote, then any other."""
+    if words := gone(job):
+        raise OutputMissing(words)
     silent = "No cluster answers at the moment; the files are where they were."
     for cluster in answering_clusters(job):
         try:

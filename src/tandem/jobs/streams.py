@@ -19,6 +19,7 @@ from tandem.jobs.downloads import download
 from tandem.jobs.event_reader import Changes, get_reader
 from tandem.jobs.output_stream import output
 from tandem.jobs.server_sent import KEEP_ALIVE, OPENING, Standing, event_stream, message, stream
+from tandem.jobs.spoolers.streams import archive
 from tandem.jobs.stream_access import KEEP_ALIVE_SECONDS, StreamRefused, Viewer, secured, stream_seats
 from tandem.node import this_node
 
@@ -97,4 +98,5 @@ urlpatterns = [
     path("streams/events", events, name="events"),
     path("streams/jobs/<uuid:job_id>/output", output, name="job-output"),
     path("streams/jobs/<uuid:job_id>/files/<any_name:name>", download, name="job-file"),
+    path("streams/spoolers/<uuid:spooler_id>/zip", archive, name="spooler-zip"),
 ]

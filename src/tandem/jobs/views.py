@@ -145,7 +145,7 @@ def files(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     asked = job_or_404(request, job_id)
     try:
         found = outputs.list_outputs(asked, person_of(request))
-    except (outputs.OutputUnavailable, outputs.OutputForbidden) as unavailable:
+    except (outputs.OutputMissing, outputs.OutputUnavailable, outputs.OutputForbidden) as unavailable:
         answer = render(request, "jobs/files_unavailable.html", {"why": str(unavailable)})
         answer["HX-Retarget"], answer["HX-Reswap"] = "#files-notice", "innerHTML"
         return answer

@@ -1,8 +1,9 @@
 """The worker: `python -m tandem.operations.worker`, one on every portal node.
 
-For each cluster a watch loop (ask the cluster, follow its jobs) and a dispatch loop, each under a lease, so that of all
-workers one does it and another takes over within seconds; and one loop that publishes who may enter the clusters. It
-ends cleanly on SIGTERM, and may be killed at any moment: all that matters is in the database.
+For each cluster a watch loop (ask the cluster, follow its jobs) and a dispatch loop, and one loop that removes expired
+spoolers, each under a lease, so that of all workers one does it and another takes over within seconds; and one loop
+that publishes who may enter the clusters. It ends cleanly on SIGTERM, and may be killed at any moment: all that matters
+is in the database.
 """
 
 import os
@@ -21,6 +22,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 log = structlog.get_logger()
 
+REAPER = "reaper"
 PEOPLE_EVERY = 2.0
 FORGET_EVERY = 600.0
 IDLE = 0.25
@@ -108,13 +110,14 @@ def main() -> int:
             connection.close()
             stopping.wait(AFTER_FAILURE)
     names = [cluster.name for cluster in environment.clusters]
-    leases = [f"{kind}:{name}" for name in names for kind in ("watch", "dispatch")]
+    leases = [f"{kind}:{name}" for name in names for kind in ("watch", "dispatch")] + [REAPER]
     fit = partial(signer.answers, node.signer_socket)
     keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", leases, fit)
     loops = [Loop("people", _publish, stopping), Loop("past", _forget, stopping)]
     for cluster in names:
         loops.append(_watch_loop(cluster, stopping, keeper.holds))
         loops.append(_dispatch_loop(cluster, stopping, keeper.holds))
+    loops.append(_reaper_loop(stopping, keeper.holds))
     keeper.start()
     for loop in loops:
         loop.start()
@@ -182,6 +185,14 @@ def _dispatch_loop(cluster: str, stopping: threading.Event, holds: Callable[[str
         return 0.0 if dispatcher.step(IDLE) else IDLE
 
     return Loop(f"dispatch:{cluster}", turn, stopping, holds, at_end=lambda: dispatcher.drain(DRAIN))
+
+
+def _reaper_loop(stopping: threading.Event, holds: Callable[[str], bool]) -> Loop:
+    from tandem.clusters.door import get_door
+    from tandem.jobs.spoolers.reaper import Reaper, expire_after
+    from tandem.node import this_environment
+
+    return Loop(REAPER, Reaper(get_door(), expire_after(this_environment())).step, stopping, holds)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from tandem.jobs import api as jobs_api
 from tandem.jobs import api_outside as outside_jobs_api
 from tandem.jobs.actions import ActionRefused, IdempotencyConflict
 from tandem.jobs.outputs import OutputForbidden, OutputMissing, OutputUnavailable
+from tandem.jobs.spoolers import api as spoolers_api
+from tandem.jobs.spoolers.actions import SpoolerNameInvalid
 from tandem.jobs.submission import SubmissionInvalid
 from tandem.operations import api as operations_api
 from tandem.site.problems import add_handlers, problem
@@ -35,6 +37,7 @@ api = NinjaAPI(
 api.add_router("/jobs", jobs_api.router)
 api.add_router("/outside-jobs", outside_jobs_api.router)
 api.add_router("/files", files_api.router)
+api.add_router("/spoolers", spoolers_api.router)
 api.add_router("/clusters", clusters_api.router)
 api.add_router("/tokens", accounts_api.tokens)
 api.add_router("/people", accounts_api.people)
@@ -50,6 +53,11 @@ def _submission_invalid(request: HttpRequest, exc: SubmissionInvalid) -> HttpRes
 @api.exception_handler(PersonInvalid)
 def _person_invalid(request: HttpRequest, exc: PersonInvalid) -> HttpResponse:
     return problem(422, "Some fields are not valid.", errors=exc.errors)
+
+
+@api.exception_handler(SpoolerNameInvalid)
+def _spooler_name_invalid(request: HttpRequest, exc: SpoolerNameInvalid) -> HttpResponse:
+    return problem(422, "Some fields are not valid.", errors={"name": [str(exc)]})
 
 
 @api.exception_handler(IdempotencyConflict)

@@ -18,6 +18,7 @@ NAVIGATION = (
     NavigationEntry("Home", icon="home", start="/"),
     NavigationEntry("Applications", icon="apps", start="/applications/"),
     NavigationEntry("Jobs", icon="stack-2", start="/jobs/"),
+    NavigationEntry("Spoolers", icon="folders", start="/spoolers/"),
     NavigationEntry("Files", icon="folder", start="/files/"),
 )
 ADMIN_NAVIGATION = (NavigationEntry("Status", icon="heartbeat", start="/status/"),)
