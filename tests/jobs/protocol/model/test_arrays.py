@@ -24,13 +24,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield made
 
 
-def watch(world: World, seconds: float, *names: str) -> None:
+def watch(world: World, seconds: float) -> None:
     """So much time passes, with polls every few seconds; nothing shown meanwhile is untrue."""
-    for _ in range(int(seconds / 4)):
-        world.pass_time(4)
-        for name in names or NAMES:
+    period = 4 if seconds < 40 else 8
+    for _ in range(int(seconds / period)):
+        world.pass_time(period)
+        for name in NAMES:
             world.poll(0, name)
-            world.ledger.check()
+        world.ledger.check()
 
 
 def step(world: World) -> None:
