@@ -81,8 +81,8 @@ MUTANTS = {
             ),
         ),
     ),
-    # Who decided on an old state writes all the same: what was final is taken back. A pass that stands still is given up
-    # for its person's sake, if only one person's jobs are in it: that would hide it, so patience is longer here.
+    # Who decided on an old state writes all the same: what was final is taken back. A pass that stands still is given
+    # up for its person's sake, if only one person's jobs are in it: that would hide it, so patience is longer here.
     "compare-and-swap": Mutant(
         WRONG,
         (
