@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.bringing_up import bringing_up
 from bench.failing_over import looking, losing_a_zone, no_capacity
+from bench.finding import listing, showing_changes
 from bench.lab import laboratory
 from bench.listing import crowded_folder
 from bench.measure import Row
@@ -15,7 +16,7 @@ from tandem import __version__
 from tandem.local.machine import machine
 
 RESULTS = Path(__file__).parent / "results.md"
-PARTS = ("up", "failover", "polling", "durable", "sustained", "files")
+PARTS = ("up", "failover", "polling", "durable", "sustained", "files", "lists")
 
 
 def main() -> None:
@@ -46,6 +47,9 @@ def main() -> None:
             rows += said(sustained(lab, token, wanted.rounds, wanted.count))
         if "files" in parts:
             rows += said(crowded_folder(lab, token, wanted.rounds))
+        if "lists" in parts:
+            rows += said(showing_changes(lab, token, wanted.rounds))
+            rows += said(listing(lab, token))
     if not wanted.parts:
         RESULTS.write_text(page(rows, wanted.rounds))
         print(f"written to {RESULTS}")

@@ -82,3 +82,39 @@ for _ in range(int(sys.argv[2])):
     times.append(time.perf_counter() - begin)
 print(json.dumps(times))
 """
+
+# Arguments: how many, whose. Stores so many jobs that are over, as a year or two of work leaves them.
+FILL = """
+import json, sys
+import django
+django.setup()
+from django.utils import timezone
+from tandem.accounts.models import Person
+from tandem.jobs.models import Job, Spooler
+wanted, owner = int(sys.argv[1]), Person.objects.get(username=sys.argv[2])
+now = timezone.now()
+states = ["COMPLETED"] * 8 + ["FAILED", "CANCELLED"]
+payload = "#!/bin/bash\\n" + "# What people's scripts are long of.\\n" * 40
+for start in range(Job.objects.count(), wanted, 1000):
+    numbers = range(start, min(start + 1000, wanted))
+    spoolers = [Spooler(owner=owner, name=f"case {number}") for number in numbers]
+    Spooler.objects.bulk_create(spoolers)
+    Job.objects.bulk_create(
+        Job(owner=owner, spooler=spooler, name=spooler.name, project=f"project {number % 40}",
+            application="job-submission", submission={"executable": "/bin/true"}, payload=payload,
+            state=states[number % 10], state_since=now, started_at=now, ended_at=now, sealed_at=now,
+            cluster=f"cluster{number % 2 + 1}", queue=["", "long"][number % 2], place_wanted=None)
+        for number, spooler in zip(numbers, spoolers))
+print(json.dumps(Job.objects.count()))
+"""
+
+# Arguments: how many times, a command. Prints the seconds of each run of it.
+COMMAND = """
+import json, subprocess, sys, time
+times = []
+for _ in range(int(sys.argv[1])):
+    begin = time.perf_counter()
+    subprocess.run(sys.argv[2:], check=True, stdout=subprocess.DEVNULL, close_fds=False)
+    times.append(time.perf_counter() - begin)
+print(json.dumps(times))
+"""

@@ -14,6 +14,7 @@ from tandem.applications.catalogue import JOB_SUBMISSION
 from tandem.clusters.models import Cluster
 from tandem.jobs import actions
 from tandem.jobs.models import InputUpload, Job
+from tandem.jobs.submission import check_submission
 
 FORM = reverse("submit", args=[JOB_SUBMISSION.slug])
 
@@ -277,3 +278,48 @@ class TestWhilePeopleFillItIn:
 
 def test_the_form_needs_a_sign_in(db: None) -> None:
     assert Client().get(FORM)["Location"].startswith(reverse("sign-in"))
+
+
+class TestAnEarlierJobsForm:
+    def earlier(self, owner: Person, **fields: Any) -> Job:
+        return actions.submit_job(owner, check_submission(fields, None))
+
+    def test_it_is_filled_in_as_that_was_and_becomes_another_job(self, ada: Person, adas: Client) -> None:
+        job = self.earlier(
+            ada,
+            name="first",
+            executable="/bin/echo",
+            options="'a b' \"$HOME\"",
+            time_limit="90",
+            restartable=True,
+            cluster="cluster9",
+            queue="long",
+        )
+        response = adas.get(reverse("submit-again", args=[job.pk]))
+        form = response.context["form"]
+        filled = {name: form[name].value() or "" for name in form.fields}
+        assert (filled["options"], filled["time_limit"], filled["restartable"]) == ("'a b' \"$HOME\"", "01:30:00", True)
+        assert (filled["cluster"], filled["queue"]) == ("cluster9", "long")
+        assert form.more_is_open
+        assert "Filled in as" in response.content.decode()
+        adas.post(FORM, {**filled, "name": "second"})
+        again = Job.objects.exclude(pk=job.pk).get()
+        assert again.submission == {**job.submission, "name": "second", "application": "job-submission"}
+
+    def test_a_script_can_be_changed(self, ada: Person, adas: Client) -> None:
+        job = self.earlier(ada, script="#!/bin/sh\necho one\n", name="first")
+        form = adas.get(reverse("submit-again", args=[job.pk])).context["form"]
+        assert "executable" not in form.fields
+        filled = {name: form[name].value() or "" for name in form.fields if name != "restartable"}
+        assert filled["script"] == "#!/bin/sh\necho one"
+        wrong = adas.post(FORM, {**filled, "processors": "many"})
+        assert "echo one" in wrong.content.decode()
+        adas.post(FORM, {**filled, "script": "#!/bin/sh\necho two\n"})
+        assert Job.objects.exclude(pk=job.pk).get().payload == "#!/bin/sh\necho two\n"
+
+    def test_only_who_may_see_the_job_may_submit_it_again(self, ada: Person, adas: Client) -> None:
+        job = self.earlier(Person.objects.create(username="bob", uid=2001), executable="/bin/true")
+        address = reverse("submit-again", args=[job.pk])
+        assert adas.get(address).status_code == 404
+        Person.objects.filter(pk=ada.pk).update(is_administrator=True)
+        assert "which bob submitted" in adas.get(address).content.decode()

@@ -1,11 +1,13 @@
 """`tandem job …` against a portal over HTTP."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from tandem.jobs.models import Job, JobState, Task
+from tandem.accounts.models import Person
+from tandem.jobs.models import Job, JobState, OutsideJob, Task
 
 pytestmark = pytest.mark.usefixtures("signed_in", "no_wait")
 
@@ -165,6 +167,40 @@ def test_list_goes_from_page_to_page(tandem):
     assert len(tandem("job", "list", "--limit", "2", "--json").json) == 2
     assert len(tandem("job", "list", "--json").json) == 3
     assert tandem("job", "list", "--state", "running", "--json").json == []
+
+
+def test_list_takes_the_filters_of_the_page(tandem):
+    tandem("job", "submit", "--name", "wing", "--project", "flutter", "/bin/true")
+    tandem("job", "submit", "--name", "tail", "--queue", "long", "/bin/true")
+
+    def names(*words):
+        return [job["name"] for job in tandem("job", "list", "--json", *words).json]
+
+    assert names() == ["tail", "wing"]
+    assert names("WIN") == ["wing"]
+    assert names(str(Job.objects.get(name="tail").pk)[:8]) == ["tail"]
+    assert names("--project", "flutter") == ["wing"]
+    assert names("--queue", "long") == ["tail"]
+    assert names("--state", "active", "--state", "ended") == ["tail", "wing"]
+    assert names("--since", "2026-01-01", "--until", "2026-01-02") == []
+    assert "No such jobs" in tandem("job", "list", "--state", "ended").stderr
+    assert tandem("job", "list", "--state", "nonesuch").status != 0
+
+
+def test_jobs_outside_the_portal_are_listed_and_cancelled_by_the_schedulers_id(tandem):
+    now = timezone.now()
+    mia = Person.objects.get(username="mia")
+    given = {"owner": mia, "name": "terminal", "cluster": "cluster1", "scheduler_id": "4711", "state_since": now}
+    old = now - timedelta(days=1)
+    OutsideJob.objects.create(**given, state="COMPLETED", created_at=old, seen_at=old)
+    job = OutsideJob.objects.create(**given, state="RUNNING", created_at=now, seen_at=now)
+    assert "cluster1/4711" in tandem("job", "list", "--outside").stdout
+    assert len(tandem("job", "list", "--outside", "--state", "active", "--json").json) == 1
+    assert "cancelling" in tandem("job", "cancel", "cluster1/4711").stderr
+    job.refresh_from_db()
+    assert job.cancel_wanted_by == mia
+    assert tandem("job", "cancel", "cluster1/471").status == 66
+    assert tandem("job", "cancel", "cluster2/4711").status == 66
 
 
 def test_tasks_are_listed_from_page_to_page(tandem):

@@ -15,7 +15,7 @@ from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
 from tandem.jobs import outputs
 from tandem.jobs.job_page import job_page
-from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task, new_placement_id
+from tandem.jobs.models import Event, Job, JobState, OutsideJob, Placement, PlacementState, Task, new_placement_id
 from tandem.jobs.outputs import OutputFile, OutputList
 
 HX = {"HX-Request": "true"}
@@ -367,3 +367,67 @@ class TestActs:
 @pytest.mark.parametrize("name", ["jobs"])
 def test_who_is_not_signed_in_is_sent_to_sign_in(name: str, db: None) -> None:
     assert Client().get(reverse(name))["Location"].startswith(reverse("sign-in"))
+
+
+class TestOutsideThePortal:
+    @pytest.fixture
+    def outside(self, ada: Person) -> OutsideJob:
+        now = timezone.now()
+        return OutsideJob.objects.create(
+            owner=ada,
+            name="<b>terminal</b>",
+            cluster="cluster1",
+            scheduler_id="4711",
+            state="RUNNING",
+            state_since=now,
+            seen_at=now,
+            created_at=now,
+        )
+
+    def test_its_page_says_what_the_scheduler_says_and_what_it_is(
+        self, adas: Client, outside: OutsideJob, two_clusters: list[Cluster]
+    ) -> None:
+        page = text_of(adas, "outside-job", outside)  # type: ignore[arg-type]
+        for words in ("4711", "cluster1", "outside the portal", "Cancel the job", "7 days", "&lt;b&gt;terminal"):
+            assert words in page
+        assert f"/streams/events?job={outside.pk}&amp;since=" in page
+
+    def test_a_change_fetches_its_parts_alone(self, adas: Client, outside: OutsideJob) -> None:
+        OutsideJob.objects.update(state="UNKNOWN", reason="cluster1 does not answer")
+        page = text_of(adas, "outside-job", outside, **HX)  # type: ignore[arg-type]
+        assert "<html" not in page
+        assert "Cluster1 does not answer" in page
+        assert page.count('hx-swap-oob="true"') == 4
+
+    def test_its_owner_and_an_administrator_may_cancel_it_and_nobody_else(
+        self, adas: Client, bob: Person, chief: Person, signed_in: Callable[[Person], Client], outside: OutsideJob
+    ) -> None:
+        address = reverse("outside-job-cancel", args=[outside.pk])
+        assert signed_in(bob).post(address).status_code == 404
+        assert signed_in(bob).get(reverse("outside-job", args=[outside.pk])).status_code == 404
+        assert adas.get(address).status_code == 405
+        outside.refresh_from_db()
+        assert outside.cancel_wanted_at is None
+        assert signed_in(chief).post(address).status_code == 302
+        outside.refresh_from_db()
+        assert outside.cancel_wanted_by == chief
+        OutsideJob.objects.update(state="COMPLETED")
+        assert "Nothing was done" in adas.post(address, follow=True).content.decode()
+
+
+class TestSubmittingTheSameAgain:
+    def test_it_is_there_as_a_command_and_as_a_script(self, ada: Person, adas: Client, make_job: Any) -> None:
+        submission = {"executable": "/bin/echo", "options": "'a b'", "name": "it's", "queue": "long"}
+        job = make_job(ada, submission=submission)
+        page = html.unescape(text_of(adas, "job-copies", job))
+        assert "tandem job submit '--name=it'\"'\"'s' --queue=long --executable /bin/echo 'a b'" in page
+        assert '#SBATCH --job-name="it\'s"\n' in page
+        assert "#SBATCH --partition=long\n" in page
+        assert "\n/bin/echo 'a b'\n" in page
+
+    def test_somebody_elses_is_not_there(self, bob: Person, adas: Client, make_job: Any) -> None:
+        assert adas.get(reverse("job-copies", args=[make_job(bob).pk])).status_code == 404
+
+    def test_one_that_todays_rules_refuse_says_so(self, ada: Person, adas: Client, make_job: Any) -> None:
+        job = make_job(ada, submission={"executable": "x", "cluster": "any", "a field of old": 1})
+        assert "other rules" in text_of(adas, "job-copies", job)

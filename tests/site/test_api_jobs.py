@@ -247,7 +247,7 @@ def test_pages_show_each_job_once_whatever_is_submitted_meanwhile(as_mia):
 def test_a_page_costs_the_same_queries_however_many_jobs(as_mia, django_assert_num_queries):
     for _ in range(5):
         submit(as_mia)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert len(as_mia.get("/jobs").json()["results"]) == 5
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
-from tandem.jobs.models import Job, Spooler
+from tandem.jobs.models import Job, OutsideJob, Spooler
 
 
 @pytest.fixture
@@ -20,8 +20,16 @@ def browser(mia: Person) -> Client:
 def job(owner: Person, name: str, state: str = "RUNNING") -> Job:
     spooler = Spooler.objects.create(owner=owner, name=name)
     now = timezone.now()
+    over = now if state == "COMPLETED" else None
     return Job.objects.create(
-        owner=owner, spooler=spooler, name=name, application="", submission={}, state=state, state_since=now
+        owner=owner,
+        spooler=spooler,
+        name=name,
+        application="",
+        submission={},
+        state=state,
+        state_since=now,
+        ended_at=over,
     )
 
 
@@ -43,6 +51,46 @@ def test_home_shows_ones_own_jobs_only(browser: Client, mia: Person, tom: Person
     assert "of-mia" in shown
     assert "Ended lately" in shown
     assert "of-tom" not in shown
+
+
+def test_home_shows_recent_spoolers_and_every_cluster(browser: Client, mia: Person, tom: Person) -> None:
+    for number in range(7):
+        job(mia, f"spooler {number}", "COMPLETED")
+    job(tom, "of-tom")
+    nodes = [{"name": "n1", "cpus": 8, "cpus_used": 3}, {"name": "n2", "cpus": 8, "cpus_used": 8}]
+    now = timezone.now()
+    Cluster.objects.create(name="cluster1", zone="zone-a", state="UP", last_answer_at=now, nodes=nodes)
+    Cluster.objects.create(name="cluster2", zone="zone-b", state="DOWN", last_answer_at=now - timedelta(hours=2))
+    Cluster.objects.create(name="cluster9", zone="zone-c", present=False)
+    shown = page(browser.get("/", secure=True))
+    spoolers = shown.partition("Recent spoolers")[2]
+    assert "spooler 6" in spoolers
+    assert "spooler 1" not in spoolers
+    assert "of-tom" not in shown
+    assert "11 of 16 cores in use" in shown
+    assert "2 h ago" in shown.partition("home-cluster2")[2]
+    assert "cluster9" not in shown
+
+
+def test_home_has_what_runs_outside_the_portal_too(browser: Client, mia: Person) -> None:
+    now = timezone.now()
+    given = {"owner": mia, "cluster": "cluster1", "state_since": now, "created_at": now, "seen_at": now}
+    OutsideJob.objects.create(name="terminal", scheduler_id="1", state="RUNNING", **given)
+    OutsideJob.objects.create(name="gone by", scheduler_id="2", state="COMPLETED", **given)
+    shown = page(browser.get("/", secure=True))
+    assert "terminal" in shown
+    assert "outside the portal" in shown
+    assert "gone by" not in shown
+
+
+def test_home_costs_the_same_queries_however_much_there_is(
+    browser: Client, mia: Person, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(12):
+        job(mia, f"running {number}")
+        job(mia, f"over {number}", "COMPLETED")
+    with django_assert_max_num_queries(8):
+        browser.get("/", secure=True)
 
 
 def test_a_name_of_a_job_is_never_markup(browser: Client, mia: Person) -> None:

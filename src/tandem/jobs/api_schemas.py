@@ -158,7 +158,12 @@ class JobPages(CursorPagination):
         **params: Any,
     ) -> Any:
         """One page."""
+        # Found by their keys first, as in `lists.first_of`.
+        keys = queryset.only("id", "created_at").prefetch_related(None)
         try:
-            return super().paginate_queryset(queryset, pagination, request, **params)
+            page = super().paginate_queryset(keys, pagination, request, **params)
         except (pydantic.ValidationError, DjangoValidationError, ValidationError):
             raise ValidationError([{"loc": ("query", "cursor"), "msg": "is not a cursor of this list"}]) from None
+        shown = [row.pk for row in page["results"]]
+        rows = {row.pk: row for row in queryset.filter(pk__in=shown)}
+        return page | {"results": [rows[key] for key in shown if key in rows]}

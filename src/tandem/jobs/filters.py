@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from django.core.exceptions import BadRequest
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 from django.http import QueryDict
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -97,7 +98,8 @@ class JobFilters(BaseModel):
     def of_jobs(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
         """Those of `jobs` that all of it is true of."""
         if self.search:
-            jobs = jobs.filter(_found_by(self.search))
+            # Columns compare exactly on some databases: small letters and capitals are made the same here.
+            jobs = jobs.alias(low_name=Lower("name"), low_project=Lower("project")).filter(_found_by(self.search))
         if self.state:
             jobs = jobs.filter(state__in=self.states)
         if self.cluster:
@@ -117,7 +119,7 @@ class JobFilters(BaseModel):
     def of_outside_jobs(self, jobs: QuerySet[OutsideJob]) -> QuerySet[OutsideJob]:
         """Those of `jobs` that all of it is true of. They have no project."""
         if self.search:
-            jobs = jobs.filter(_outside_found_by(self.search))
+            jobs = jobs.alias(low_name=Lower("name")).filter(_outside_found_by(self.search))
         if self.state:
             jobs = jobs.filter(state__in=self.states)
         if self.cluster:
@@ -147,17 +149,17 @@ class ListFilters(JobFilters):
 def _moment(day: date | datetime | None, *, at_end: bool) -> datetime | None:
     if day is None:
         return None
-    if isinstance(day, datetime):
-        moment = day if day.tzinfo else day.replace(tzinfo=UTC)
-        return moment + timedelta(microseconds=1) if at_end else moment
     try:
+        if isinstance(day, datetime):
+            moment = (day if day.tzinfo else day.replace(tzinfo=UTC)).astimezone(UTC)
+            return moment + timedelta(microseconds=1) if at_end else moment
         return datetime.combine(day + timedelta(days=1) if at_end else day, time(), UTC)
     except OverflowError:
         return None
 
 
 def _found_by(words: str) -> Q:
-    found = Q(name__icontains=words) | Q(project__icontains=words)
+    found = Q(low_name__contains=words.lower()) | Q(low_project__contains=words.lower())
     if _ID.fullmatch(words):
         found |= has_id(words)
     if match := _SCHEDULER_ID.fullmatch(words):
@@ -168,7 +170,7 @@ def _found_by(words: str) -> Q:
 
 
 def _outside_found_by(words: str) -> Q:
-    found = Q(name__icontains=words)
+    found = Q(low_name__contains=words.lower())
     if _ID.fullmatch(words):
         found |= has_id(words)
     if match := _SCHEDULER_ID.fullmatch(words):

@@ -15,7 +15,7 @@ from tandem.clusters.models import Cluster
 from tandem.jobs.filters import ACTIVE, ENDED, ListFilters
 from tandem.jobs.models import Job, JobState, OutsideJob
 from tandem.jobs.queries import AnyJob, with_last_sight
-from tandem.lists import ROWS_A_PAGE, Filter, Page, Toolbar, after, cursor_at
+from tandem.lists import ROWS_A_PAGE, Filter, Page, Toolbar, after, cursor_at, first_of
 
 MOST_NEWER = 99
 # What a row does not show may be long.
@@ -53,8 +53,8 @@ def job_page_of(person: Person, filters: ListFilters, cursor: str) -> Page[Job |
     jobs, outside = _wanted(person, filters)
     job_place, _, outside_place = cursor.partition(".")
     found: list[Job | OutsideJob] = [
-        *after(jobs, job_place)[: ROWS_A_PAGE + 1],
-        *after(outside, outside_place)[: ROWS_A_PAGE + 1],
+        *first_of(after(jobs, job_place), ROWS_A_PAGE + 1),
+        *first_of(after(outside, outside_place), ROWS_A_PAGE + 1),
     ]
     # Within each table the rows keep the order that the database gave them.
     found.sort(key=lambda row: row.created_at, reverse=True)
@@ -105,7 +105,7 @@ def toolbar(person: Person, filters: ListFilters) -> Toolbar:
         Filter("project", "Project", "text", filters.project),
         Filter("since", "Submitted from", "date", _day(filters.since)),
         Filter("until", "Submitted until", "date", _day(filters.until)),
-        Filter("via", "Submitted", value=filters.via, choices=VIA),
+        Filter("via", "Origin", value=filters.via, choices=VIA),
     ]
     if person.is_administrator:
         fields.insert(2, Filter("owner", "Owner", "text", filters.owner))

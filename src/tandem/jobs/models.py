@@ -152,13 +152,18 @@ class Job(models.Model):
     is_outside = False
 
     class Meta:
-        # Lists are read backwards along an index, newest first: what they filter by comes first, or is in the index.
+        # Lists are read along the first two, newest first (see `lists.first_of`). All that a list may be narrowed by is
+        # in them, so that whatever is looked for, no row is read that is not shown.
         indexes = [
-            models.Index(fields=["created_at", "id"]),
-            models.Index(fields=["owner", "created_at", "id"]),
-            models.Index(fields=["state", "created_at", "id"]),
-            models.Index(fields=["owner", "state", "created_at", "id"]),
-            models.Index(fields=["project", "created_at", "id"]),
+            models.Index(
+                fields=["owner", "created_at", "id", "state", "cluster", "queue", "project", "name"],
+                name="jobs_job_list_own",
+            ),
+            models.Index(
+                fields=["created_at", "id", "owner", "state", "cluster", "queue", "project", "name"],
+                name="jobs_job_list_all",
+            ),
+            models.Index(fields=["owner", "ended_at"]),
             models.Index(fields=["place_wanted", "next_try_at"]),
             models.Index(fields=["cluster", "state"]),
         ]

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tandem.jobs.script import payload_for, shell_path
+from tandem.jobs.script import payload_for, program_line, shell_path
 from tandem.jobs.submission import ANY_CLUSTER, Submission
 
 # What a shell would do something about, outside quotation marks; and between double ones.
@@ -57,7 +57,7 @@ def as_command(submission: Submission) -> str:
     if words is not None:
         # Named as one on the clusters: a script here may have the same path.
         return shlex.join(["tandem", "job", "submit", *options, "--executable", submission.executable, *words])
-    script = payload_for(submission)
+    script = _commands(submission)
     end = _delimiter(script)
     return f"{shlex.join(['tandem', 'job', 'submit', *options, '-'])} <<'{end}'\n{script}{end}\n"
 
@@ -89,7 +89,7 @@ def as_batch_script(submission: Submission) -> str:
 
     It starts wherever it is submitted, once for each time; nothing of it is taken over when a zone is lost.
     """
-    payload = payload_for(submission)
+    payload = _commands(submission)
     first, _, body = payload.partition("\n")
     interpreter = first.removeprefix("#!").split()
     lines = ["#!/bin/bash", *(f"#SBATCH {_directive(option)}" for option in _resources(submission)), ""]
@@ -109,6 +109,13 @@ def as_batch_script(submission: Submission) -> str:
     words = shlex.join(interpreter) if first.startswith("#!") and interpreter else "/bin/sh"
     lines += ["commands=$(mktemp) || exit", "trap 'rm -f \"$commands\"' EXIT", f"cat >\"$commands\" <<'{end}'"]
     return "\n".join(lines) + f'\n{payload}{end}\n{words} "$commands"\n'
+
+
+def _commands(submission: Submission) -> str:
+    """A script of one's own that does what was submitted, and no more."""
+    if submission.script:
+        return payload_for(submission)
+    return f"#!/bin/bash\n{program_line(submission, shell_path(submission.executable))}\n"
 
 
 def _resources(submission: Submission) -> list[str]:

@@ -43,12 +43,17 @@ def payload_for(submission: Submission) -> str:
     if submission.script:
         return submission.script if submission.script.endswith("\n") else submission.script + "\n"
     lines = ["#!/bin/bash", f"tandem_program={shell_path(submission.executable)}", _CHECK.rstrip()]
-    line = [*launcher_words(submission.launcher), '"$tandem_program"']
+    return "\n".join([*lines, program_line(submission, '"$tandem_program"')]) + "\n"
+
+
+def program_line(submission: Submission, program: str) -> str:
+    """The shell's line that starts the executable, whose name stands in `program` as a shell reads it."""
+    line = [*launcher_words(submission.launcher), program]
     if submission.options:
         line.append(_with_input(submission.options))
     if submission.input_file and "{input}" not in submission.options:
         line.append('"$INPUT_FILE"')
-    return "\n".join([*lines, " ".join(line)]) + "\n"
+    return " ".join(line)
 
 
 def shell_path(path: str) -> str:

@@ -11,12 +11,14 @@ from django.views.decorators.http import require_GET
 
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.event_reader import newest_event_id
-from tandem.jobs.models import FINAL_STATES, Job
+from tandem.jobs.listing import UNSHOWN
+from tandem.jobs.models import FINAL_STATES, OPEN_OUTSIDE, Job, OutsideJob, Spooler
 from tandem.jobs.queries import with_last_sight
 
 # A watcher polls every few seconds: an answer older than this is shown as old, whatever the state says.
 STALE_AFTER = timedelta(seconds=30)
 SHOWN_ON_HOME = 8
+SPOOLERS_ON_HOME = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,42 @@ def cluster_pills(request: HttpRequest) -> HttpResponse:
     return render(request, "site/cluster_pills.html", {"clusters": clusters})
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterCard:
+    """A cluster as home shows it: how it does, and how much of it is in use as of its last answer."""
+
+    cluster: Cluster
+    cores: int
+    cores_used: int
+    queues: str
+
+
+def cluster_card(cluster: Cluster) -> ClusterCard:
+    """What the cluster's last answer says, in a few numbers."""
+    return ClusterCard(
+        cluster,
+        cores=sum(node["cpus"] for node in cluster.nodes),
+        cores_used=sum(node["cpus_used"] for node in cluster.nodes),
+        queues=", ".join(queue["name"] for queue in cluster.queues),
+    )
+
+
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """What is running and waiting, what ended lately, and for a newcomer the first step."""
+    """What is running and waiting, what ended lately, recent spoolers, the clusters; for a newcomer the first step."""
     # Before the jobs are read, so that what changes meanwhile is told.
     since = newest_event_id()
-    mine = with_last_sight(Job.objects.filter(owner=request.user.pk))
+    mine = with_last_sight(Job.objects.filter(owner=request.user.pk).defer(*UNSHOWN))
+    outside = with_last_sight(OutsideJob.objects.filter(OPEN_OUTSIDE, owner=request.user.pk))
+    going_on: list[Job | OutsideJob] = [
+        *mine.exclude(state__in=FINAL_STATES).order_by("-created_at")[:SHOWN_ON_HOME],
+        *outside.order_by("-created_at")[:SHOWN_ON_HOME],
+    ]
     context = {
-        "active": mine.exclude(state__in=FINAL_STATES).order_by("-created_at")[:SHOWN_ON_HOME],
-        "ended": mine.filter(state__in=FINAL_STATES).order_by("-ended_at", "-created_at")[:SHOWN_ON_HOME],
+        "active": sorted(going_on, key=lambda job: job.created_at, reverse=True)[:SHOWN_ON_HOME],
+        "ended": mine.filter(ended_at__isnull=False).order_by("-ended_at")[:SHOWN_ON_HOME],
+        "spoolers": Spooler.objects.filter(owner=request.user.pk).order_by("-created_at")[:SPOOLERS_ON_HOME],
+        "clusters": [cluster_card(one) for one in Cluster.objects.filter(present=True).order_by("name")],
     }
     if request.headers.get("HX-Request"):
         return render(request, "site/home_lists.html", context)

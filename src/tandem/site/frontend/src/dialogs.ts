@@ -22,7 +22,8 @@ export function runDialogs(): void {
     }
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    const target = (event as CustomEvent<{ target: Element }>).detail.target;
+    // When an earlier page comes back, no element asked for it.
+    const target = (event as CustomEvent<{ target?: Element }>).detail.target ?? (event.target as Element);
     const dialog = target.closest<HTMLDialogElement>("dialog[data-dialog-opens]");
     if (dialog && !dialog.open) dialog.showModal();
   });
