@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0006_tasks_of_every_cluster"),
+        ("jobs", "0007_spooler_expiry"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
