@@ -276,6 +276,15 @@ class JobCase:
             if verdict.was_cancelled_outside
         )
 
+    def cancelled_for(self, placement: Placement) -> timedelta:
+        """For how long the newest of them has been cancelled: of an array that goes on, not for as long as it does."""
+        seconds = [
+            self.view(placement, index).seconds_in_state
+            for index in self.verdicts
+            if self._covers(placement, index) and self._was_cancelled(placement, index)
+        ]
+        return timedelta(seconds=min(seconds, default=0.0))
+
     def _was_cancelled(self, placement: Placement, index: int) -> bool:
         state, seen = self._sighting(placement, index)
         return state == PlacementState.ENDED and seen.ending == Ending.CANCELLED

@@ -91,7 +91,7 @@ def weigh(case: JobCase, found: Cancellers) -> None:
         uids = found[placement.pk]
         who |= set(uids or ())
         patience = ASK_SILENT_FOR if uids is None else ASK_FOR
-        given_up = not uids and case.around.looked_at - placement.state_since > patience
+        given_up = not uids and case.cancelled_for(placement) > patience
         if given_up or (uids and not _are_people(uids, case.job)):
             # Settled: its end is no person's wish, and no reason not to go out again.
             placement.cancel_sent_at = timezone.now()

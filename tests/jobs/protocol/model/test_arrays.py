@@ -298,3 +298,21 @@ def test_a_task_is_not_over_before_its_claims_are_closed(world: World) -> None:
     watch(world, 8)
     assert states(job) == ["COMPLETED", "RUNNING"]
     assert world.files.truth(job.control_path, "claim.0.1").startswith("closed:")
+
+
+def test_by_whom_a_task_was_cancelled_is_asked_however_long_its_array_has_gone_on(world: World) -> None:
+    """The accounting database learns of a cancel later than the scheduler, and may be away."""
+    job, here, _ = place(world, cluster="cluster1", array="0-2")
+    here.start_waiting(1)
+    step(world)
+    world.pass_time(2 * 3600)
+    watch(world, 12)
+    (entry,) = here.entries.values()
+    world.ledger.wished_tasks.add((str(job.pk), 2))
+    here.history_down = True
+    here.cancel_task(entry, 2)
+    watch(world, 40)
+    assert Job.objects.get().place_wanted is None
+    here.history_down = False
+    watch(world, 12)
+    assert states(job) == ["RUNNING", "PENDING", "CANCELLED"]
