@@ -171,3 +171,21 @@ def test_a_uid_stays_with_its_person(sync: Any, old: str, new: str) -> None:
     with pytest.raises(CommandError, match=r"2001"):
         sync(old=old, new=new)
     assert list(Person.objects.order_by("uid").values_list("username", "uid")) == [("ec2-user", 1000), ("ada", 2001)]
+
+
+@pytest.mark.parametrize(
+    ("added", "new"),
+    [
+        ({"username": "grace"}, "groups: [physics, grace]"),
+        ({"username": "grace", "groups": ["optics"]}, "groups: [physics]\n  - name: optics\n    uid: 2002"),
+    ],
+)
+def test_the_file_puts_nobody_into_the_own_group_of_somebody_of_the_portal(
+    sync: Any, added: dict[str, Any], new: str
+) -> None:
+    sync()
+    actions.add_person(**added)
+    with pytest.raises(CommandError, match="the own group of a person"):
+        sync(old="groups: [physics]", new=new)
+    assert Person.objects.get(username="ada").groups == ["physics"]
+    assert not Person.objects.filter(username="optics").exists()

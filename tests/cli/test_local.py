@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tandem.cli import local
 from tandem.cli.local import interruptible
 from tandem.environment import load_environment
 from tandem.local.state import State
@@ -62,3 +63,13 @@ def test_interrupts_that_come_together_are_one(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(KeyboardInterrupt):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
     assert complaints == []
+
+
+def test_a_plan_of_what_does_not_run_installs_and_writes_nothing(tandem, home, monkeypatch) -> None:
+    text = (Path(__file__).parents[2] / "tandem.yaml").read_text()
+    (home / "tandem.yaml").write_text(text.replace("name: tandem\n", "name: nobody\n"))
+    monkeypatch.setattr(local, "problems", lambda *_: [])
+    monkeypatch.setattr(local.Up, "plan", lambda _: pytest.fail("it was begun"))
+    outcome = tandem("up", "--plan")
+    assert outcome.status == 0
+    assert "Nothing of nobody runs" in outcome.stderr

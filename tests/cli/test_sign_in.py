@@ -93,6 +93,13 @@ def test_logout_revokes_the_token_and_forgets_it(tandem, signed_in):
     assert tandem("logout").status == 0
 
 
+def test_logout_ends_what_login_kept_also_beside_a_token_of_the_process_environment(tandem, signed_in, monkeypatch):
+    monkeypatch.setenv("TANDEM_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv("TANDEM_TOKEN", "another")
+    assert tandem("logout", "--json").json == {"revoked": True, "forgotten": True}
+    assert Token.objects.get().revoked_at is not None
+
+
 def test_logout_with_a_token_that_is_good_no_more_still_forgets_it(tandem, signed_in):
     Token.objects.update(revoked_at=timezone.now())
     assert tandem("logout").status == 0

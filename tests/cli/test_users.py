@@ -43,3 +43,9 @@ def test_nobody_of_that_name(administrator, tandem):
 def test_names_cannot_lead_to_another_address(administrator, tandem):
     outcome = tandem("user", "disable", "../tokens")
     assert outcome.status in (65, 66)
+
+
+def test_a_name_cannot_turn_one_wish_into_another(administrator, tandem):
+    tandem("user", "add", "eve")
+    assert tandem("user", "invite", "eve/disable?").status == 66
+    assert Person.objects.get(username="eve").is_active

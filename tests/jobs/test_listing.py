@@ -139,6 +139,7 @@ def test_a_filter_that_cannot_be_is_refused(query: str, adas: Client) -> None:
     "query",
     [
         "until=9999-12-31",
+        "until=9999-12-31T23:59:59.999999",
         "since=0001-01-01",
         "since=0001-01-01T00:00:00%2B14:00",
         "search=%00",

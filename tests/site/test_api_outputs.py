@@ -97,6 +97,11 @@ def test_a_file_whose_name_is_not_utf8_can_be_read_by_the_name_that_is_listed(as
     assert {read(as_mia, job, quote(file["path"])).content for file in listed} == set(names)
 
 
+def test_a_file_with_a_line_end_in_its_name_can_be_read(as_mia, job, spooler):
+    (spooler / "a\nb").write_text("x")
+    assert read(as_mia, job, quote("a\nb")).content == b"x"
+
+
 def test_a_file_leaves_as_an_attachment_that_no_browser_shows(as_mia, job, spooler):
     (spooler / "evil.html").write_text("<script>alert(1)</script>")
     answer = read(as_mia, job, "evil.html")

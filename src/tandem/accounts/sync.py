@@ -43,6 +43,7 @@ def sync_people(environment: Environment, administrator_password: str | None = N
         for user in environment.users:
             _sync(user, done, groups=user.groups)
         _take_out({administrator.username, *(user.name for user in environment.users)}, done)
+        _check_groups()
         if administrator_password is not None and administrator.password_chosen_at is None:
             done.administrator_password_set = _set_first_password(administrator, administrator_password)
     logger.info(
@@ -88,6 +89,14 @@ def _take_out(named: set[str], done: Synced) -> None:
             except actions.AccountChangeRefused as refused:
                 raise SyncRefused(f"{person} cannot be taken out of the file: {refused}") from refused
             done.disabled.append(person.username)
+
+
+def _check_groups() -> None:
+    """Nobody is in a group that is somebody's own: that would open this person's files. The file's rule, for all."""
+    people = dict(Person.objects.values_list("username", "groups"))
+    for username, groups in sorted(people.items()):
+        if taken := sorted(people.keys() & set(groups)):
+            raise SyncRefused(f"{username} would be in the group {taken[0]}, which is the own group of a person.")
 
 
 def _set_first_password(person: Person, password: str) -> bool:

@@ -16,8 +16,6 @@ from tandem.jobs.actions import Upload
 from tandem.jobs.parameters import LABELS
 from tandem.jobs.submission import ANY_CLUSTER, LARGEST_UPLOAD, Submission, SubmissionInvalid, check_submission
 
-FIRST = ("name", "project", "executable", "options")
-PLACE = ("cluster", "queue")
 MORE = ("nodes", "memory", "time_limit", "array", "launcher", "restartable")
 CHOOSE_AGAIN = "Choose the file again: a browser does not keep it."
 LAUNCHERS = (("none", "none: started once"), ("srun", "srun, with pmix"), ("mpirun", "mpirun"))

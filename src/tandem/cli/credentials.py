@@ -32,12 +32,17 @@ def credentials_path() -> Path:
 def load_credentials() -> Credentials:
     """What `TANDEM_URL`, `TANDEM_TOKEN` and `TANDEM_CA` (a file) say; otherwise what was kept.
 
-    Raises NotSignedInError.
+    Raises NotSignedInError, and OSError when the file cannot be read.
     """
     url, token, authority = (os.environ.get(name, "") for name in ("TANDEM_URL", "TANDEM_TOKEN", "TANDEM_CA"))
     if url and token:
         pem = Path(authority).read_text() if authority else ""
         return Credentials(url=url.rstrip("/"), token=token, authority=pem)
+    return kept_credentials()
+
+
+def kept_credentials() -> Credentials:
+    """What `tandem login` kept. Raises NotSignedInError."""
     try:
         kept = Credentials(**json.loads(credentials_path().read_bytes()))
         if not (isinstance(kept.url, str) and isinstance(kept.token, str)):

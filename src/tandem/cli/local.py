@@ -30,7 +30,7 @@ from tandem.local.layout import Layout, ZoneLayout
 from tandem.local.logs import matching_logs
 from tandem.local.network import NetworkError
 from tandem.local.preflight import problems
-from tandem.local.processes import NotRunningError
+from tandem.local.processes import NotRunningError, inits
 from tandem.local.progress import Progress, StepError
 from tandem.local.state import BusyError, State
 from tandem.local.status import Status, environment_status
@@ -93,6 +93,9 @@ def up(
         for line in found:
             err.print(line, style="red", markup=False)
         raise typer.Exit(Exit.FAILED)
+    if plan_only and not any(inits(environment.name)):
+        err.print(f"Nothing of {environment.name} runs: nothing restarts, all of it would be started.", markup=False)
+        return
     with told(), interruptible(), run.state.locked():
         undo = Undo(run.state)
         try:

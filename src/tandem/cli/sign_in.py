@@ -18,7 +18,7 @@ from tandem.cli.credentials import (
     NotSignedInError,
     forget_credentials,
     keep_credentials,
-    load_credentials,
+    kept_credentials,
 )
 
 
@@ -79,7 +79,8 @@ def login(
 def logout(as_json: AsJson = False) -> None:
     """Sign out. The token is revoked and forgotten."""
     try:
-        credentials = load_credentials()
+        # Not what the process environment says: that is not ours to end, and what is forgotten here must not stay good.
+        credentials = kept_credentials()
     except NotSignedInError:
         credentials = None
     revoked = False

@@ -1,6 +1,7 @@
 """`tandem user …`: who may come in. For administrators."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -92,7 +93,7 @@ def enable(name: Name, as_json: AsJson = False) -> None:
 def print_link(name: str, verb: str, as_json: bool) -> None:
     """Fetch and print a one-time link: alone on stdout, so that it can be handed on."""
     with connected() as portal:
-        link: dict[str, Any] = portal.post(f"/people/{name}/{verb}", repeatable=False)
+        link: dict[str, Any] = portal.post(address_of(name, verb), repeatable=False)
     if as_json:
         print_json(link)
         return
@@ -103,8 +104,13 @@ def print_link(name: str, verb: str, as_json: bool) -> None:
 def change(name: str, verb: str, as_json: bool) -> None:
     """Ask for a change of somebody's account and say how it stands."""
     with connected() as portal:
-        person: dict[str, Any] = portal.post(f"/people/{name}/{verb}")
+        person: dict[str, Any] = portal.post(address_of(name, verb))
     if as_json:
         print_json(person)
     else:
         err.print(f"{name} is {'enabled' if person['enabled'] else 'disabled'}.", markup=False)
+
+
+def address_of(name: str, verb: str) -> str:
+    """Where the API does this to somebody: what was typed as a name is nothing else."""
+    return f"/people/{quote(name, safe='')}/{verb}"

@@ -186,6 +186,14 @@ def is_held_by_wish(reason: str) -> bool:
     return reason.startswith("JobHeld")
 
 
+def is_held_by_itself(reason: str) -> bool:
+    """Whether Slurm put a job on hold that it could not start on its node; only an operator can release it.
+
+    It happens after slurmctld forgot a job that still ran there, and gave its id to this one.
+    """
+    return reason.lower().replace("_", " ") == "launch failed requeued held"
+
+
 def read_queues(text: str, nodes: list[Node]) -> list[Queue]:
     """What `scontrol -o show partitions` printed; sizes of the nodes come from `nodes`."""
     queues = []

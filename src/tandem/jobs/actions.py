@@ -51,7 +51,8 @@ class Upload:
 
 def _checked_upload(upload: Upload) -> Upload:
     name = upload.name.replace("\\", "/").rsplit("/", 1)[-1].strip()
-    if name in ("", ".", "..", *OWN_NAMES) or not name.isprintable() or len(name.encode()) > LONGEST_FILE_NAME:
+    is_good = name not in ("", ".", "..") and name.isprintable() and len(name.encode()) <= LONGEST_FILE_NAME
+    if not is_good or OWN_NAMES.fullmatch(name):
         raise SubmissionInvalid({"input_file": ["the file's name cannot be used on the cluster: rename it"]})
     if len(upload.content) > LARGEST_UPLOAD:
         most = LARGEST_UPLOAD // 1024 // 1024

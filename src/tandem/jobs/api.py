@@ -20,6 +20,7 @@ from tandem.accounts.authentication import person_of
 from tandem.accounts.models import Person
 from tandem.jobs import actions, outputs
 from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputsOut, TasksOut
+from tandem.jobs.converters import ANY_NAME
 from tandem.jobs.filters import JobFilters, has_id
 from tandem.jobs.models import Job, JobState
 from tandem.jobs.queries import visible_jobs
@@ -163,7 +164,7 @@ def list_outputs(
 
 
 @router.get(
-    "/{uuid:job_id}/outputs/{path:path}",
+    f"/{{uuid:job_id}}/outputs/{{{ANY_NAME}:path}}",
     operation_id="read_output",
     summary="Read a job's file",
     openapi_extra={"responses": {200: {"description": "all of it"}, 206: {"description": "a part: see Content-Range"}}},

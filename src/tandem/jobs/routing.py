@@ -1,6 +1,7 @@
 """Which cluster a job goes to, and whether it may go to another one as well."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,9 @@ from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, s
 
 _WAITING = (JobState.PENDING, JobState.ACCEPTED)
 _NEVER = datetime.min.replace(tzinfo=UTC)
+# In options a path may be a word, or part of one: --data=/fsx_cluster1/set,/efs/other or >/fsx_cluster1/log.
+_BEFORE_A_PATH = r"""(?<![^\s'"=:,;|&<>(])"""
+_BEHIND_A_DIRECTORY = r"""(?![^\s'"=:,;|&<>)/])"""
 
 
 @dataclass(slots=True)
@@ -86,10 +90,10 @@ def pinned_cluster(submission: Submission, environment: Environment | None) -> s
     if environment is None:
         return None
     paths = [submission.executable, submission.input_file, submission.execution_directory]
-    paths += [word.strip("'\"") for word in submission.options.split()]
     for name, scratch in environment.storage.scratch.items():
         mount = scratch.path.rstrip("/")
-        if any(path == mount or path.startswith(f"{mount}/") for path in paths):
+        named = re.search(f"{_BEFORE_A_PATH}{re.escape(mount)}{_BEHIND_A_DIRECTORY}", submission.options)
+        if named or any(path == mount or path.startswith(f"{mount}/") for path in paths):
             return name
     return None
 

@@ -4,6 +4,7 @@ The batch script is Tandem's wrapper with a few values before it. The payload tr
 delimiter that nobody can guess, and is run from a file of its own: whatever a person wrote in it stays in it.
 """
 
+import re
 import secrets
 import shlex
 import uuid
@@ -17,7 +18,8 @@ from tandem.jobs.submission import Submission
 
 WRAPPER_FORMAT = 1
 OUTPUT, ERROR = "output", "error"
-OWN_NAMES = frozenset({"output.txt", "error.txt"})
+# What stands in a spooler by itself: streams, of tasks too, and a directory for each attempt.
+OWN_NAMES = re.compile(rf"(?:{OUTPUT}|{ERROR})(?:\.\d+)?\.txt|attempt(?:\.\d+){{1,2}}")
 
 _CHECK = """\
 if ! command -v -- "$tandem_program" >/dev/null 2>&1; then

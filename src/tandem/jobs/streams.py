@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 from django.views.decorators.http import require_safe
 
 from tandem.clusters import signer
+from tandem.jobs.converters import ANY_NAME
 from tandem.jobs.downloads import download
 from tandem.jobs.event_reader import Changes, get_reader
 from tandem.jobs.output_stream import output
@@ -86,17 +86,10 @@ def told(changes: Changes, one_job: bool) -> str:
     return "".join(messages)
 
 
-class AnyName(StringConverter):
-    """The path of a file below a spooler. A file's name may hold anything, line ends too."""
-
-    regex = r"[\s\S]+"
-
-
-register_converter(AnyName, "any_name")
 urlpatterns = [
     path("streams/healthz", health, name="streams-health"),
     path("streams/events", events, name="events"),
     path("streams/jobs/<uuid:job_id>/output", output, name="job-output"),
-    path("streams/jobs/<uuid:job_id>/files/<any_name:name>", download, name="job-file"),
+    path(f"streams/jobs/<uuid:job_id>/files/<{ANY_NAME}:name>", download, name="job-file"),
     path("streams/spoolers/<uuid:spooler_id>/zip", archive, name="spooler-zip"),
 ]

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from tandem.clusters.errors import DoorError
 from tandem.clusters.scheduler import Phase
-from tandem.clusters.slurm_output import is_held_by_wish
+from tandem.clusters.slurm_output import is_held_by_itself, is_held_by_wish
 from tandem.jobs.cases import JobCase
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.patience import Patience
@@ -74,13 +74,8 @@ def _hold_or_release(placement: Placement, job: Job, scheduler: Scheduler) -> No
 
 
 def _never_starts(placement: Placement) -> bool:
-    """A job that Slurm could not start on its node and put on hold by itself. Only an operator could release it.
-
-    It happens after slurmctld forgot a job that still ran there, and gave its id to this one. Ended, the job goes out
-    again under another id.
-    """
-    words = placement.scheduler_reason.lower().replace("_", " ")
-    return placement.phase == Phase.WAITING and words == "launch failed requeued held"
+    """A job that nobody but an operator could let start. Ended, it goes out again under another id."""
+    return placement.phase == Phase.WAITING and is_held_by_itself(placement.scheduler_reason)
 
 
 def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str], Scheduler]) -> None:

@@ -30,7 +30,6 @@ class State:
         self.people = self.root / "people"
         self.database = self.root / "database"
         self.core = self.root / "core"
-        self.applied = self.root / "applied.json"
 
     def zone(self, name: str) -> Path:
         """The directory of one zone: what survives the zone's loss."""

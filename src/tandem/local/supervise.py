@@ -12,7 +12,6 @@ from tandem.local.processes import Init
 
 _NOT_RUNNING = 70
 _ALREADY_STARTED = 60
-_BAD_NAME = 10
 
 
 class _Connection(http.client.HTTPConnection):

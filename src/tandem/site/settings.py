@@ -1,7 +1,6 @@
 """Django's settings: the same on every portal node; what differs comes from `tandem.node`."""
 
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pymysql  # type: ignore[import-untyped]
@@ -9,7 +8,6 @@ import pymysql  # type: ignore[import-untyped]
 from tandem.node import read_secret, this_environment, this_node
 from tandem.site.logs import configure_logging
 
-HERE = Path(__file__).parent
 NODE = this_node()
 ENVIRONMENT = this_environment()
 

@@ -366,9 +366,22 @@ def test_an_upload_whose_name_ends_with_a_blank_goes_out_under_the_name_it_is_kn
 
 def test_an_uploads_name_is_no_longer_than_file_systems_take() -> None:
     assert actions._checked_upload(actions.Upload("é" * 127, b"")).name == "é" * 127
-    for name in ("é" * 128, "x" * 256, " ", ". ", "output.txt "):
+    for name in ("é" * 128, "x" * 256, " ", ". "):
         with pytest.raises(SubmissionInvalid):
             actions._checked_upload(actions.Upload(name, b""))
+
+
+@pytest.mark.parametrize(
+    "name", ["output.txt ", "error.txt", "output.3.txt", "error.12.txt", "attempt.0", "attempt.3.1"]
+)
+def test_an_upload_takes_the_name_of_nothing_that_runs_leave(name: str) -> None:
+    with pytest.raises(SubmissionInvalid):
+        actions._checked_upload(actions.Upload(name, b""))
+
+
+@pytest.mark.parametrize("name", ["output.dat", "my output.txt", "output.3.txt.gz", "attempt.txt", "attempt"])
+def test_other_names_of_uploads_stay_as_they_are(name: str) -> None:
+    assert actions._checked_upload(actions.Upload(name, b"")).name == name
 
 
 def test_an_uploaded_input_file_travels_with_the_job(world: World, ada: Person) -> None:

@@ -107,6 +107,23 @@ def test_a_path_on_one_clusters_scratch_decides(world: World, ada: Person) -> No
     assert len(world.clusters["cluster2"].submissions) == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "is_there"),
+    [
+        ("/fsx_cluster2", True),
+        ("--data=/fsx_cluster2/set,/efs/other", True),
+        ("-o out >/fsx_cluster2/log", True),
+        ("'/fsx_cluster2/a b'", True),
+        ("/efs/fsx_cluster2 /fsx_cluster2x --name=fsx_cluster2", False),
+    ],
+)
+def test_a_path_among_the_options_decides_too(world: World, ada: Person, options: str, is_there: bool) -> None:
+    for _ in range(3):
+        world.submit(ada, cluster="any", executable="run", options=options)
+    world.dispatch()
+    assert (not world.clusters["cluster1"].submissions) is is_there
+
+
 def test_task_rows_tell_who_runs_what(world: World, ada: Person) -> None:
     job = world.submit(ada)
     world.dispatch()
