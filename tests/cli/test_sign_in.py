@@ -28,11 +28,12 @@ def test_login_keeps_a_token_that_only_its_owner_can_read_and_never_the_password
     assert tandem("job", "list").status == 0
 
 
-def test_login_again_replaces_what_was_kept(sign_in):
+def test_login_again_replaces_what_was_kept_and_ends_it(sign_in):
     sign_in("mia")
     sign_in("chief")
     assert json.loads(credentials_path().read_text())["user"] == "chief"
     assert [file.name for file in credentials_path().parent.iterdir()] == ["credentials.json"]
+    assert [token.person.username for token in Token.objects.usable()] == ["chief"], "nobody could revoke the other"
 
 
 def test_a_wrong_password_keeps_nothing(portal, tandem):

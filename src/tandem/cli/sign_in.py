@@ -3,6 +3,7 @@
 import getpass
 import ssl
 import sys
+from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
 from typing import Annotated
@@ -60,6 +61,7 @@ def login(
             repeatable=False,
         )
     token = answer["token"]
+    earlier = _kept()
     path = keep_credentials(
         Credentials(
             url=url,
@@ -70,6 +72,9 @@ def login(
             authority=authority,
         )
     )
+    if earlier and earlier.url == url:
+        # Nothing knows it any more. The authority may be a new one since then.
+        _revoke(replace(earlier, authority=authority))
     if as_json:
         print_json({"url": url, "user": user, "expires_at": token["expires_at"], "credentials": str(path)})
     else:
@@ -78,27 +83,36 @@ def login(
 
 def logout(as_json: AsJson = False) -> None:
     """Sign out. The token is revoked and forgotten."""
-    try:
-        # Not what the process environment says: that is not ours to end, and what is forgotten here must not stay good.
-        credentials = kept_credentials()
-    except NotSignedInError:
-        credentials = None
-    revoked = False
-    if credentials and credentials.token_id is not None:
-        with connected(credentials, patience=5) as portal:
-            try:
-                portal.delete(f"/tokens/{credentials.token_id}")
-                revoked = True
-            except PortalError as error:
-                # Not good any more: what was wanted.
-                revoked = error.status in (401, 404)
-            except PortalUnreachableError as error:
-                err.print(f"{error}. The token stays good until it expires.", style="yellow", markup=False)
+    revoked = _revoke(_kept())
     forgotten = forget_credentials()
     if as_json:
         print_json({"revoked": revoked, "forgotten": forgotten})
     else:
         err.print("Signed out." if forgotten else "You were not signed in.")
+
+
+def _kept() -> Credentials | None:
+    """What `tandem login` kept. Not what the process environment says: that is not ours to end."""
+    try:
+        return kept_credentials()
+    except NotSignedInError:
+        return None
+
+
+def _revoke(credentials: Credentials | None) -> bool:
+    """Make a token good for nothing; whether it is that now."""
+    if credentials is None or credentials.token_id is None:
+        return False
+    with connected(credentials, patience=5) as portal:
+        try:
+            portal.delete(f"/tokens/{credentials.token_id}")
+        except PortalError as error:
+            # Not good any more: what was wanted.
+            return error.status in (401, 404)
+        except PortalUnreachableError as error:
+            err.print(f"{error}. The token stays good until it expires.", style="yellow", markup=False)
+            return False
+    return True
 
 
 def local_portal(file: Path, ca: Path | None) -> tuple[str, Path]:
