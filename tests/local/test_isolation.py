@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,21 @@ def test_neither_does_somebody_signed_in_on_the_head_node(
     answer = json.loads(done.stdout)
     assert answer["managed"] == []
     assert all(answer["able"])
+
+
+@pytest.mark.parametrize("user", ["alice", "ec2-user"])
+def test_somebody_of_this_machine_with_the_number_of_a_user_gets_at_none_of_the_users_files(
+    region: Region, user: str
+) -> None:
+    environment, state = region.environment, region.state
+    uid = next(one.uid for one in (environment.administrator, *environment.users) if one.name == user)
+    own = [state.efs / "home" / user, state.efs / "spoolers" / user, state.scratch("cluster1") / user]
+    assert {path.stat().st_uid for path in own} == {uid}
+    for path in [*own, state.efs, state.efs / "apps", state.scratch("cluster2")]:
+        as_them: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": [], "cwd": "/"}
+        done = subprocess.run(["ls", path], capture_output=True, text=True, check=False, **as_them)
+        assert done.returncode != 0
+        assert "Permission denied" in done.stderr
 
 
 def test_the_machine_has_no_interface_of_the_environment(region: Region) -> None:

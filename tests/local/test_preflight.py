@@ -13,6 +13,7 @@ import pytest
 
 from tandem.environment import Environment
 from tandem.local import preflight
+from tandem.local.processes import Init
 from tandem.local.state import State
 
 
@@ -102,6 +103,22 @@ def test_a_mount_point_that_is_taken(quiet: Environment, state: State) -> None:
         subprocess.run(["umount", state.efs], check=True)
     assert line.startswith(f"{state.efs} is a mount point")
     assert preflight.problems(quiet, state) == []
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["efs", "scratch"])
+def test_files_of_an_earlier_release_stay_while_zones_use_them(
+    quiet: Environment, state: State, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (state.root / place).mkdir(parents=True)
+    assert preflight.problems(quiet, state) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(preflight, "inits", lambda name: iter([Init(name, "eu-central-1a", 1)]))
+        (line,) = preflight.problems(quiet, state)
+        assert "Stop it first (tandem down): `up` then moves" in line
+    (state.storage / place).mkdir(parents=True)
+    (line,) = preflight.problems(quiet, state)
+    assert line.startswith(f"{state.root / place} should be moved to {state.storage / place}, but that is there")
 
 
 @needs_root

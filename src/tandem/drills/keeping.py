@@ -20,7 +20,7 @@ def keep(environment: Environment, outcome: Outcome) -> Path:
                     *state.efs.glob(f"home/{name}/drill-*/{job}.*"),
                 ):
                     _add(tar, path, state.root)
-                for path in (state.root / "scratch").glob(f"*/{name}/drill-*/{job}.*"):
+                for path in state.storage.glob(f"scratch/*/{name}/drill-*/{job}.*"):
                     _add(tar, path, state.root)
             for log in state.logs().values():
                 _add(tar, log, state.root)

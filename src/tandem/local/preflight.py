@@ -13,7 +13,7 @@ from tandem.local.health import port_is_free
 from tandem.local.layout import Layout
 from tandem.local.packages import NEEDED, missing_packages
 from tandem.local.processes import find_init, inits
-from tandem.local.state import State
+from tandem.local.state import State, outside_storage
 
 MIB = 2**20
 _BASE_MEMORY = 900 * MIB
@@ -111,7 +111,16 @@ def available_memory(file: Path = Path("/proc/meminfo")) -> int:
 def _places(environment: Environment, state: State) -> Iterator[str]:
     """Mount points live inside the zones only; what can be in the way is something mounted on our own directories."""
     if list(inits(environment.name)):
+        if outside_storage(state):
+            yield (
+                f"{environment.name} runs with its files where an earlier release kept them. Stop it first (tandem "
+                f"down): `up` then moves them to {state.storage}, which only root can enter."
+            )
         return
+    for path in outside_storage(state):
+        place = state.storage / path.name
+        if place.exists():
+            yield f"{path} should be moved to {place}, but that is there as well: keep the one with your files."
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for path in mounted:
         if Path(path).is_relative_to(state.root) and Path(path) != state.root:

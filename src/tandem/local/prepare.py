@@ -8,11 +8,12 @@ from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.progress import StepError
 from tandem.local.render import Tree, core_tree, first_people, zone_tree
 from tandem.local.secrets import Secrets, ensure_certificates
-from tandem.local.state import State, ensure_directory, ensure_people_directory, write_file
+from tandem.local.state import State, ensure_directory, ensure_people_directory, move_into_storage, write_file
 
 
 def prepare_state(layout: Layout, state: State) -> dict[str, Tree]:
     """Make what is made once, and lay out the files of all places; those are not written yet."""
+    move_into_storage(state)
     secrets = Secrets(state.secrets)
     secrets.prepare([zone.accounting_database for zone in layout.zones], [head.cluster.name for head in layout.heads])
     certificate = ensure_certificates(state.secrets, state.authority, ["localhost", layout.environment.name])

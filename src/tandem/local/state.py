@@ -26,7 +26,9 @@ class State:
         self.secrets = self.root / "secrets"
         self.authority = self.root / "ca.pem"
         self.releases = self.root / "releases"
-        self.efs = self.root / "efs"
+        # Users of the environment have numbers that this machine's own may have too: nobody of here passes this one.
+        self.storage = self.root / "storage"
+        self.efs = self.storage / "efs"
         self.people = self.root / "people"
         self.database = self.root / "database"
         self.core = self.root / "core"
@@ -37,7 +39,7 @@ class State:
 
     def scratch(self, cluster: str) -> Path:
         """A cluster's scratch file system."""
-        return self.root / "scratch" / cluster
+        return self.storage / "scratch" / cluster
 
     def logs(self) -> dict[str, Path]:
         """The log directory of the core and of each zone."""
@@ -77,6 +79,23 @@ def ensure_directory(path: Path, mode: int = 0o755, uid: int = 0, gid: int | Non
 def ensure_people_directory(state: State) -> Path:
     """Where the people file is: the portal's own services replace it there, and nobody else does."""
     return ensure_directory(state.people, 0o775, SERVICE_IDS["tandem-worker"], SERVICE_IDS["tandem"])
+
+
+def ensure_storage(state: State) -> None:
+    """Where the environment's file systems are: root shows them in the zones, and they are reached there only."""
+    ensure_directory(state.storage, 0o700)
+
+
+def outside_storage(state: State) -> list[Path]:
+    """File systems where earlier releases kept them: open to whoever of this machine has their users' numbers."""
+    return [path for path in (state.root / "efs", state.root / "scratch") if path.exists()]
+
+
+def move_into_storage(state: State) -> None:
+    """Bring them to their place. No zone may run: it would go on with the old ones."""
+    ensure_storage(state)
+    for path in outside_storage(state):
+        path.rename(state.storage / path.name)
 
 
 def write_file(path: Path, content: str | bytes, mode: int = 0o644, uid: int = 0) -> bool:

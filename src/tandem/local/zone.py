@@ -15,7 +15,14 @@ from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.network import connect_core, connect_zone
 from tandem.local.processes import Init, children, find_init, identifier, kill, require_init
 from tandem.local.root import Bind, RootSpec
-from tandem.local.state import State, ensure_directory, ensure_people_directory, write_file
+from tandem.local.state import (
+    State,
+    ensure_directory,
+    ensure_people_directory,
+    ensure_storage,
+    outside_storage,
+    write_file,
+)
 
 SOURCE = Path(__file__).parents[2]
 VENV = Path(sys.prefix)
@@ -101,6 +108,7 @@ def zone_order(state: State, zone: ZoneLayout, environment: Environment) -> Orde
     ensure_directory(log / "munge", 0o700, SERVICE_IDS["munge"])
     ensure_directory(own / "slurm", 0o755)
     shared = environment.storage.shared.path
+    ensure_storage(state)
     binds = [
         *_software(state),
         Bind(own / "etc", "/etc/tandem"),
@@ -185,7 +193,9 @@ def start_core(state: State) -> Init:
 
 
 def start_zone(state: State, zone: ZoneLayout, environment: Environment) -> Init:
-    """Start a zone; the core must be there."""
+    """Start a zone; the core must be there. Raises StartError."""
+    if outside_storage(state):
+        raise StartError(f"{zone.name} was last started by an earlier release: use `tandem down`, then `tandem up`")
     core = require_init(state.name, "core")
     order = zone_order(state, zone, environment)
     own = state.zone(zone.name)
