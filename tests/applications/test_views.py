@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from tandem.accounts.models import Person
 from tandem.applications.catalogue import JOB_SUBMISSION
@@ -268,6 +269,17 @@ class TestWhilePeopleFillItIn:
         page = adas.post(reverse("submit-script", args=[JOB_SUBMISSION.slug]), form).content.decode()
         assert "/efs/apps/&lt;heat&gt;" in page
         assert "#!/bin/sh" in page
+        assert not Job.objects.exists()
+
+    @pytest.mark.parametrize("options", ["", "--in {input}"])
+    def test_the_script_knows_the_name_of_a_file_that_is_not_uploaded_yet(self, adas: Client, options: str) -> None:
+        form = {"executable": "cat", "options": options, "input_upload_name": "in put.txt"}
+        page = adas.post(reverse("submit-script", args=[JOB_SUBMISSION.slug]), form).content.decode()
+        assert "$INPUT_FILE" in page
+        assert escape("tandem_input='/efs/spoolers/ada/<new>/in put.txt'") in page
+
+    def test_a_name_alone_is_no_input_file_of_a_job(self, send: Any) -> None:
+        assert "input_file" in errors_of(send(executable="cat", options="{input}", input_upload_name="in.txt"))
         assert not Job.objects.exists()
 
     def test_what_keeps_the_script_from_being_made_is_listed(self, adas: Client) -> None:

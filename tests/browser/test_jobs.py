@@ -225,6 +225,11 @@ def test_the_script_is_seen_before_anything_is_submitted(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(see).to_be_focused()
+    upload = {"name": "case 1.in", "mimeType": "text/plain", "buffer": b"1"}
+    page.get_by_label("Upload an input file").set_input_files(upload)
+    see.click()
+    expect(dialog).to_contain_text('"$tandem_program" "$INPUT_FILE"')
+    expect(dialog).to_contain_text("/<new>/case 1.in'")
     assert page.url.endswith(FORM)
 
 

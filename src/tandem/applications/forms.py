@@ -98,6 +98,8 @@ class JobSubmissionForm(forms.Form):
             self._take_a_script()
         self.initial = {"cluster": ANY_CLUSTER, "idempotency_key": uuid.uuid4().hex, **(chosen or {})}
         self.submission: Submission | None = None
+        # The name of a file that stays in the browser while no more than the script is wanted.
+        self.upload_to_come = ""
         self._person = person
         self._environment = environment
         self._clusters = known_clusters()
@@ -159,16 +161,17 @@ class JobSubmissionForm(forms.Form):
 
     def _check_upload(self, asked: dict[str, Any]) -> None:
         file = self.files.get("input_upload")
-        if not isinstance(file, UploadedFile):
+        name, size = (file.name, file.size or 0) if isinstance(file, UploadedFile) else (self.upload_to_come, 0)
+        if not name:
             return
         if asked["input_file"]:
             self.add_error("input_file", "Give a path on the cluster or a file from here, not both.")
-        elif (file.size or 0) > LARGEST_UPLOAD:
+        elif size > LARGEST_UPLOAD:
             most = LARGEST_UPLOAD // 1024 // 1024
             self.add_error("input_file", f"An upload may have at most {most} MiB: give a path on the cluster.")
         else:
             # Where it will lie; the job's own directory has no name yet.
-            asked["input_file"] = f"/efs/spoolers/{self._person.username}/<new>/{file.name}"
+            asked["input_file"] = f"/efs/spoolers/{self._person.username}/<new>/{name}"
 
     def show_errors(self, invalid: SubmissionInvalid) -> None:
         """Put what the check said beside the fields; what belongs to none stands above the form."""

@@ -103,8 +103,9 @@ def place(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def script(request: HttpRequest, slug: str) -> HttpResponse:
-    """The batch script that this form would become."""
+    """The batch script that this form would become. Of a file to be uploaded the name is enough."""
     form = form_of(application_or_404(slug), request)
+    form.upload_to_come = request.POST.get("input_upload_name", "")
     context: dict[str, object] = {"form": form}
     if form.is_valid() and form.submission:
         environment = this_environment()

@@ -35,6 +35,13 @@ function allHosts(): HTMLElement[] {
   return [...document.querySelectorAll<HTMLElement>("[data-hosts-for]")];
 }
 
+/** What only looks at the form sends the name of the file that it would upload, and not the file. */
+function nameTheUpload(event: Event): void {
+  const asked = (event as CustomEvent<{ elt: Element; parameters: Record<string, unknown> }>).detail;
+  const file = asked.elt.id === "see-script" ? input("id_input_upload")?.files?.[0] : undefined;
+  if (file) asked.parameters["input_upload_name"] = file.name;
+}
+
 export function runSubmission(): void {
   const form = document.querySelector<HTMLFormElement>("form[data-submit-once]");
   if (!form) return;
@@ -44,6 +51,7 @@ export function runSubmission(): void {
     const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-pick]") : null;
     if (button) pick(button);
   });
+  document.addEventListener("htmx:configRequest", nameTheUpload);
   form.addEventListener("change", (event) => {
     const box = event.target;
     if (!(box instanceof HTMLInputElement)) return;
