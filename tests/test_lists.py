@@ -1,5 +1,7 @@
 """Pages of long lists."""
 
+import base64
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -54,6 +56,15 @@ def test_the_last_page_leads_no_further(people: list[Person]) -> None:
 def test_a_cursor_that_was_never_given_is_refused(cursor: str, people: list[Person]) -> None:
     with pytest.raises(BadRequest):
         page_of(Person.objects.order_by("-created_at", "-id"), cursor)
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-22T15:00:00", "2026-11-22", "\ud800"]
+)
+def test_so_is_one_with_a_time_that_no_row_has(moment: str, people: list[Person]) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps([moment, "1"]).encode()).decode()
+    with pytest.raises(BadRequest):
+        list(page_of(Person.objects.order_by("-created_at", "-id"), cursor).rows)
 
 
 def test_a_value_that_nobody_offers_can_still_be_seen_and_taken_away(rf: Any) -> None:

@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import BadRequest, ValidationError
@@ -129,9 +129,20 @@ def _values(rows: QuerySet[Any], cursor: str) -> list[Any]:
         texts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         if not isinstance(texts, list) or len(texts) != len(order) or not all(isinstance(one, str) for one in texts):
             raise ValueError(cursor)
-        return [rows.model._meta.get_field(name).to_python(text) for (name, _), text in zip(order, texts, strict=True)]
-    except (ValueError, RecursionError, binascii.Error, ValidationError):
+        return [_value(rows.model._meta.get_field(name), text) for (name, _), text in zip(order, texts, strict=True)]
+    except (ValueError, OverflowError, RecursionError, binascii.Error, ValidationError):
         raise BadRequest("This is no place in this list.") from None
+
+
+def _value(field: Any, text: str) -> Any:
+    """What `_text` made a text of, as the database takes it. Raises ValueError, OverflowError, ValidationError."""
+    text.encode()
+    value = field.to_python(text)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(text)
+        return value.astimezone(UTC)
+    return value
 
 
 def _behind(rows: QuerySet[Any], values: Sequence[Any]) -> Q:

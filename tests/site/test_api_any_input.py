@@ -1,8 +1,9 @@
 """Whatever is sent to whatever address of the schema gets an answer in shape: never a 500, every error a problem."""
 
 import json
+from base64 import b64encode
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,8 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HARDLY_TEXT, inner, max_size=3),
     max_leaves=6,
 )
-PARAMETERS = ["state", "cursor", "page_size", "wait", "id", "path", "sort", "to"]
+MOMENTS = ["0001-01-01", "9999-12-31", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00"]
+VALUE = HARDLY_TEXT | st.sampled_from(MOMENTS) | st.integers().map(str)
 FIELDS = sorted(Submission.model_fields)
 SUBMISSION = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=5) | st.builds(
     lambda more: {"executable": "/bin/true", **more}, st.dictionaries(st.sampled_from(FIELDS), HARDLY_TEXT, max_size=3)
@@ -27,6 +29,19 @@ OPERATIONS = [(method.upper(), path) for path, methods in PATHS.items() for meth
 ENOUGH = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+
+
+def cursor_at(place: str) -> str:
+    """A cursor as the lists give them, of a place that nobody gave."""
+    return b64encode(urlencode({"p": place}).encode()).decode()
+
+
+def queries_for(method: str, path: str) -> st.SearchStrategy[list[tuple[str, str]]]:
+    """Some of the parameters that the schema names for this, some of them twice; and one that nobody knows."""
+    known = PATHS[path][method.lower()].get("parameters", [])
+    names = [one["name"] for one in known if one["in"] == "query"]
+    values = VALUE | VALUE.map(cursor_at)
+    return st.lists(st.tuples(st.sampled_from([*names, "unknown"]), values), max_size=len(names) + 1)
 
 
 def bodies_for(path: str) -> st.SearchStrategy[bytes]:
@@ -41,13 +56,8 @@ def bodies_for(path: str) -> st.SearchStrategy[bytes]:
 def test_any_request_gets_an_answer_in_shape(as_administrator, monkeypatch_waiting, method, path, data):
     words = {name: data.draw(HARDLY_TEXT.filter(bool), label=name) for name in _names_in(path)}
     address = path.removeprefix("/api/v1").format(**{name: quote(word, safe="") for name, word in words.items()})
-    query = data.draw(
-        st.dictionaries(
-            st.sampled_from(["state", "cursor", "page_size", "wait", "id", "path", "sort", "to"]), HARDLY_TEXT
-        )
-    )
-    if query:
-        address += "?" + "&".join(f"{name}={quote(value)}" for name, value in query.items())
+    if query := data.draw(queries_for(method, path), label="query"):
+        address += f"?{urlencode(query)}"
     key = data.draw(st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=250))
     headers = {"Idempotency_Key": key} if key is not None else {}
     answer = as_administrator(method, address, data.draw(bodies_for(path), label="body"), **headers)
@@ -58,6 +68,15 @@ def test_any_request_gets_an_answer_in_shape(as_administrator, monkeypatch_waiti
         assert answer["Content-Type"] == "application/problem+json"
         assert problem["status"] == answer.status_code
         assert all(isinstance(text, str) for texts in problem.get("errors", {}).values() for text in texts)
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/outside-jobs"])
+@pytest.mark.parametrize("place", [*MOMENTS, "", "\0", "2026-11-22T25:00", "é", "9" * 40])
+def test_a_cursor_that_was_never_given_is_refused_or_leads_somewhere(as_administrator, path: str, place: str):
+    answer = as_administrator.get(f"{path}?{urlencode({'cursor': cursor_at(place)})}")
+    assert answer.status_code in (200, 422), answer.content
+    if answer.status_code == 422:
+        assert json.loads(answer.content)["errors"]["cursor"]
 
 
 @ENOUGH

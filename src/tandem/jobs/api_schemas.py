@@ -162,7 +162,7 @@ class JobPages(CursorPagination):
         keys = queryset.only("id", "created_at").prefetch_related(None)
         try:
             page = super().paginate_queryset(keys, pagination, request, **params)
-        except (pydantic.ValidationError, DjangoValidationError, ValidationError):
+        except (pydantic.ValidationError, DjangoValidationError, ValidationError, OverflowError):
             raise ValidationError([{"loc": ("query", "cursor"), "msg": "is not a cursor of this list"}]) from None
         shown = [row.pk for row in page["results"]]
         rows = {row.pk: row for row in queryset.filter(pk__in=shown)}
