@@ -1,6 +1,7 @@
 """What a person with an open page sees when parts of the environment die: the truth, without touching anything."""
 
 import re
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ from tests.browser.conftest import DESK, PATIENCE, PHONE
 from tests.browser.test_jobs import GATED, Gate, box, fill_in, fits, output, state, submit
 from tests.region import Region
 
+from tandem.local.drill import Drill
 from tandem.local.processes import require_init
 from tandem.local.supervise import Supervisor
 
@@ -47,9 +49,10 @@ def test_a_page_goes_on_at_the_other_node_when_its_own_dies(page: Page, gate: Ga
     gated_job(page, gate, "cluster1")
     one, two = (Supervisor.of(require_init(region.environment.name, zone.name)) for zone in region.layout.zones)
     names = [zone.portal for zone in region.layout.zones]
-    for supervisor in (one, two):
-        supervisor.signal("web", "KILL")
-        supervisor.signal("streams", "KILL")
+    drill = Drill(region.environment)
+    for supervisor, zone in zip((one, two), region.layout.zones, strict=True):
+        drill.signal(zone.name, "web", signal.SIGKILL)
+        drill.signal(zone.name, "streams", signal.SIGKILL)
         supervisor.stop("web")
         supervisor.stop("streams")
         if supervisor is one:

@@ -88,10 +88,6 @@ class Door:
             raise ValueError("a request is one line")
         return self._wait(self._watch(cluster, request, deadline))
 
-    def close_user(self, user: str) -> None:
-        """Cut off all connections of this person that this process has."""
-        self._loop.call_soon_threadsafe(self._connections.close_user, user)
-
     def close(self) -> None:
         """Cut off everything and end the thread."""
         if not self._loop.is_closed():

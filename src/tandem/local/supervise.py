@@ -103,10 +103,6 @@ class Supervisor:
             time.sleep(0.05)
         return True
 
-    def signal(self, name: str, number: str) -> None:
-        """Send a signal to one service."""
-        self._quietly(_NOT_RUNNING, "signalProcess", name, number)
-
     def reload(self) -> list[str]:
         """Apply a changed configuration: stop what is gone or different, start what is new. Returns their names."""
         added, changed, removed = self._call("reloadConfig")[0]
