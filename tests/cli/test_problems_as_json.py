@@ -9,8 +9,14 @@ def is_problem(outcome, status):
     problem = outcome.json
     assert (outcome.status, problem["exit_status"], problem["type"]) == (status, status, "about:blank")
     assert problem["title"]
-    assert problem["detail"] in outcome.stderr or problem["detail"].split()[0] in outcome.stderr
+    assert problem["detail"].strip()
+    assert unbroken(problem["detail"]) in unbroken(outcome.stderr), "people read other words"
     return problem
+
+
+def unbroken(text):
+    """Without what breaks it into lines and puts a frame around them."""
+    return "".join(text.replace("│", "").split())
 
 
 def test_without_a_sign_in(tandem, home):

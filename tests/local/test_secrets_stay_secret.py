@@ -56,7 +56,7 @@ def used(region: Region) -> Used:
 def _try(stranger: httpx.Client, secret: str) -> None:
     """Send a one-time link's secret with a password that is too weak: the form comes back, with the secret in it."""
     form = form_of(stranger, "/link")
-    weak = {"secret": secret, "new_password": "weak", "new_password_again": "weak"}
+    weak = {"secret": secret, "new_password": "weak", "repeated": "weak"}
     assert secret in stranger.post("/link/use", data=form | weak).text
 
 
