@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tandem.environment import Environment
+from tandem.local.layout import Layout
 from tandem.local.state import State, ensure_directory, ensure_storage, move_into_storage, outside_storage
+from tandem.local.zone import StartError, start_zone
 
 
 def test_the_last_environment_takes_the_directory_of_all_with_it(tmp_path: Path) -> None:
@@ -48,3 +51,10 @@ def test_nothing_is_moved_over_what_is_there(tmp_path: Path) -> None:
         move_into_storage(state)
     assert (state.root / "efs/old").exists()
     assert (state.efs / "new").exists()
+
+
+def test_no_zone_starts_without_the_files_of_an_earlier_release(environment: Environment, tmp_path: Path) -> None:
+    state = State(environment.name, tmp_path)
+    (state.root / "efs").mkdir(parents=True)
+    with pytest.raises(StartError, match="earlier release"):
+        start_zone(state, Layout(environment).zones[0], environment)
