@@ -177,7 +177,7 @@ def test_a_uid_stays_with_its_person(sync: Any, old: str, new: str) -> None:
     ("added", "new"),
     [
         ({"username": "grace"}, "groups: [physics, grace]"),
-        ({"username": "grace", "groups": ["optics"]}, "groups: [physics]\n  - name: optics\n    uid: 2002"),
+        ({"username": "grace", "groups": ["optics"]}, "groups: [physics]\n  - name: optics\n    uid: 2900"),
     ],
 )
 def test_the_file_puts_nobody_into_the_own_group_of_somebody_of_the_portal(

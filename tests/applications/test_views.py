@@ -279,7 +279,7 @@ class TestWhilePeopleFillItIn:
         assert escape("tandem_input='/efs/spoolers/ada/<new>/in put.txt'") in page
 
     def test_a_name_alone_is_no_input_file_of_a_job(self, send: Any) -> None:
-        assert "input_file" in errors_of(send(executable="cat", options="{input}", input_upload_name="in.txt"))
+        assert "options" in errors_of(send(executable="cat", options="{input}", input_upload_name="in.txt"))
         assert not Job.objects.exists()
 
     def test_what_keeps_the_script_from_being_made_is_listed(self, adas: Client) -> None:
