@@ -117,10 +117,10 @@ def _places(environment: Environment, state: State) -> Iterator[str]:
                 f"down): `up` then moves them to {state.storage}, which only root can enter."
             )
         return
-    for path in outside_storage(state):
-        place = state.storage / path.name
+    for old in outside_storage(state):
+        place = state.storage / old.name
         if place.exists():
-            yield f"{path} should be moved to {place}, but that is there as well: keep the one with your files."
+            yield f"{old} should be moved to {place}, but that is there as well: keep the one with your files."
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for path in mounted:
         if Path(path).is_relative_to(state.root) and Path(path) != state.root:
