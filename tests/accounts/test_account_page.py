@@ -1,10 +1,14 @@
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
+from django.db.models import QuerySet
 from django.test import Client
 
 from tandem.accounts import actions
-from tandem.accounts.models import Person, Token
+from tandem.accounts.models import Person, SignIn, Token
 from tandem.accounts.sign_in import TRIES_PER_ACCOUNT
 
 NEW = "an-Other-Passw0rd"
@@ -94,6 +98,63 @@ def test_active_sign_ins_are_listed_and_the_others_can_be_ended(ada: Person, new
     here.post("/account/sign-ins/end")
     assert here.is_in()
     assert not there.is_in()
+
+
+def handles(page: str) -> list[str]:
+    """What the page calls the sign-ins that it lists."""
+    return re.findall(r'/account/sign-ins/([0-9a-f]+)/end"', page)
+
+
+def test_one_sign_in_can_be_ended_and_the_others_go_on(ada: Person, new_browser: Any) -> None:
+    here, there, elsewhere = (new_browser(f"192.0.2.{number}") for number in (1, 2, 3))
+    for browser in (here, there, elsewhere):
+        browser.sign_in("ada")
+    theirs = SignIn.objects.get(address="192.0.2.2").handle
+    page = here.get("/account/").content.decode()
+    assert theirs in handles(page)
+    assert not any(sign_in.session_key in page for sign_in in SignIn.objects.all()), "the key is what lets a browser in"
+    here.post(f"/account/sign-ins/{theirs}/end")
+    assert [browser.is_in() for browser in (here, there, elsewhere)] == [True, False, True]
+
+
+def test_ending_the_sign_in_of_this_browser_is_signing_out(ada: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    answer = browser.post(f"/account/sign-ins/{SignIn.objects.get().handle}/end")
+    assert answer["Location"] == "/sign-in"
+    assert not browser.is_in()
+
+
+def test_nobody_ends_somebody_elses_sign_in(ada: Person, bob: Person, new_browser: Any) -> None:
+    adas, bobs = new_browser("192.0.2.1"), new_browser("192.0.2.2")
+    adas.sign_in("ada")
+    bobs.sign_in("bob")
+    bobs.post(f"/account/sign-ins/{SignIn.objects.get(person=ada).handle}/end")
+    assert adas.is_in()
+
+
+def test_when_a_browser_was_last_seen_is_noted_now_and_then(ada: Person, browser: Any) -> None:
+    browser.sign_in("ada")
+    first = SignIn.objects.get().last_seen_at
+    assert first is not None
+    browser.get("/account/")
+    assert SignIn.objects.get().last_seen_at == first, "not with every request"
+    long_ago = first - timedelta(hours=1)
+    SignIn.objects.update(last_seen_at=long_ago)
+    browser.get("/account/")
+    assert SignIn.objects.get().last_seen_at >= first
+
+
+def test_a_page_can_be_read_while_the_database_takes_no_changes(
+    ada: Person, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.sign_in("ada")
+    SignIn.objects.update(last_seen_at=None)
+
+    def read_only(*args: object, **kwargs: object) -> None:
+        raise OperationalError(1290, "running with --read-only")
+
+    monkeypatch.setattr(QuerySet, "update", read_only)
+    assert browser.get("/account/").status_code == 200
 
 
 def test_a_disabled_person_loses_access_at_once(ada: Person, chief: Person, browser: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from tandem.accounts import actions
+from tandem.accounts import actions, rights
 from tandem.accounts.models import OneTimeLink, Person, SignIn, Token
 from tandem.accounts.names import next_free_uid
 
@@ -169,7 +169,7 @@ def test_clusters_are_told_of_a_change_at_once_and_without_a_worker(
         told.append([str(person) for person in Person.objects.enabled().order_by("username")])
         raise OSError("cannot be written here")
 
-    monkeypatch.setattr(actions, "publish_people", publish)
+    monkeypatch.setattr(rights, "publish_people", publish)
     for change in (lambda: actions.disable(ada), lambda: actions.enable(ada), lambda: actions.add_person("eve")):
         with django_capture_on_commit_callbacks(execute=True):
             change()

@@ -23,6 +23,23 @@ def test_somebody_is_added_invited_disabled_and_enabled(administrator, tandem):
     assert "eve" in tandem("user", "list").stdout
 
 
+def test_groups_and_rights_are_changed(administrator, tandem):
+    tandem("user", "add", "eve", "--group", "physics")
+    assert (
+        tandem("user", "group", "eve", "--add", "cfd", "--add", "chem", "--remove", "physics").stdout == "cfd\nchem\n"
+    )
+    assert tandem("user", "group", "eve").stdout == "cfd\nchem\n"
+    assert "an administrator" in tandem("user", "promote", "eve").stderr
+    assert tandem("user", "demote", "eve", "--json").json["administrator"] is False
+    refused = tandem("user", "demote", "chief")
+    assert (refused.status, "only administrator" in refused.stderr) == (65, True)
+
+
+def test_the_list_is_searched(administrator, tandem):
+    assert [person["username"] for person in tandem("user", "list", "--search", "mi", "--json").json] == ["mia"]
+    assert len(tandem("user", "list", "--limit", "1", "--json").json) == 1
+
+
 def test_a_name_of_the_system_is_refused_by_field(administrator, tandem):
     outcome = tandem("user", "add", "root")
     assert outcome.status == 65

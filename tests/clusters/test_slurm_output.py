@@ -11,11 +11,12 @@ from tandem.clusters import frames
 from tandem.clusters import slurm_output as output
 from tandem.clusters.channel import Answer
 from tandem.clusters.door import ClusterRefused, ClusterUnreachable
-from tandem.clusters.scheduler import ClusterPicture, Ending, Node, Phase, Queue, SchedulerJob
+from tandem.clusters.scheduler import ClusterPicture, Ending, Node, NodeCondition, Phase, Queue, SchedulerJob
 from tandem.clusters.slurm import read_picture
 
 NONCE = "0123456789abcdef"
 FIRST, SECOND, THIRD = (f"1f0c5a52-8f1e-4c6e-9d2e-00000000000{number}" for number in (1, 2, 3))
+DRAINED = NodeCondition.DRAINED
 SINCE = datetime(2026, 11, 22, 7, tzinfo=UTC)
 RECORDED = Path(__file__).parent / "recorded/watch-22.05.txt"
 
@@ -92,7 +93,7 @@ def test_queues_and_nodes(picture: ClusterPicture) -> None:
         Queue("compute", True, False, None, 1, 8, 16000),
     )
     assert picture.nodes == (
-        Node("a1", "IDLE+DRAIN", "Duplicate jobid", ("always-on",), 8, 0, 16000, 0, 20.06),
+        Node("a1", "IDLE+DRAIN", "Duplicate jobid", ("always-on",), 8, 0, 16000, 0, 20.06, "", DRAINED),
         Node(
             "a2",
             "MIXED+DRAIN",
@@ -103,9 +104,49 @@ def test_queues_and_nodes(picture: ClusterPicture) -> None:
             16000,
             2560,
             18.91,
+            "",
+            NodeCondition.DRAINING,
         ),
     )
     assert (picture.accounts, picture.drained) == (("root",), True)
+
+
+@pytest.mark.parametrize(
+    ("state", "condition"),
+    [
+        ("IDLE", "idle"),
+        ("IDLE+CLOUD", "idle"),
+        ("IDLE+PLANNED", "idle"),
+        ("MIXED+CLOUD", "busy"),
+        ("ALLOCATED", "busy"),
+        ("COMPLETING", "busy"),
+        ("ALLOCATED+CLOUD+NOT_RESPONDING+POWERING_UP", "starting"),
+        ("IDLE+CLOUD+POWER_UP", "starting"),
+        ("IDLE+CLOUD+POWERING_DOWN", "stopping"),
+        ("DOWN+CLOUD+POWER_DOWN", "stopping"),
+        ("IDLE+CLOUD+POWERED_DOWN", "off"),
+        ("DOWN+CLOUD+POWERED_DOWN", "off"),
+        ("DOWN", "down"),
+        ("DOWN*+DRAIN", "down"),
+        ("IDLE*", "no answer"),
+        ("MIXED+CLOUD+NOT_RESPONDING", "no answer"),
+        ("IDLE+DRAIN", "drained"),
+        ("ALLOCATED+DRAIN", "draining"),
+        ("IDLE~", "idle"),
+        ("SOMETHING_NEW", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_how_a_node_is_follows_from_slurms_words(state: str, condition: str) -> None:
+    assert output.condition_of(state) == condition
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "elastic"),
+    [("compute-dy-1", "IDLE+CLOUD", True), ("always-on-st-1", "IDLE+CLOUD", False), ("a1", "IDLE", False)],
+)
+def test_what_comes_and_goes_is_told_from_what_always_runs(name: str, state: str, elastic: bool) -> None:
+    assert output.is_elastic(name, state) is elastic
 
 
 def section(name: str, status: int, raw: bytes) -> bytes:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from tandem.clusters import watch
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable
 from tandem.clusters.models import Cluster, ClusterState
-from tandem.clusters.scheduler import ClusterPicture, Node, Queue
+from tandem.clusters.scheduler import ClusterPicture, Node, NodeCondition, Phase, Queue, SchedulerJob
 from tandem.environment import Failover
 
 pytestmark = pytest.mark.django_db
@@ -242,3 +242,39 @@ def test_a_shortage_is_believed_for_a_while_and_then_forgotten(
     clock(2)
     poll()
     assert Cluster.objects.get(pk="cluster1").shortages == {}
+
+
+def test_since_when_a_node_is_as_it_is_is_kept_from_poll_to_poll(
+    scheduler: Scheduler, clock: Callable[[float], None]
+) -> None:
+    def seen(condition: NodeCondition) -> tuple[str, str]:
+        scheduler.says = replace(ANSWER, nodes=(replace(node("dy-1", ""), condition=condition),))
+        poll()
+        clock(5)
+        (row,) = Cluster.objects.get(pk="cluster1").nodes
+        return row["condition"], row["since"]
+
+    first = seen(NodeCondition.STARTING)
+    assert first == ("starting", "2026-11-22T08:00:00+00:00")
+    assert seen(NodeCondition.STARTING) == first
+    assert seen(NodeCondition.IDLE) == ("idle", "2026-11-22T08:00:10+00:00")
+
+
+def test_jobs_are_counted_by_queue_whoever_submitted_them(scheduler: Scheduler) -> None:
+    def job(number: int, phase: Phase, queue: str) -> SchedulerJob:
+        return SchedulerJob(str(number), "ada", "a job", None, phase, None, "", "", queue)
+
+    scheduler.says = replace(
+        ANSWER,
+        jobs=(
+            job(1, Phase.RUNNING, "main"),
+            job(2, Phase.SUSPENDED, "main"),
+            job(3, Phase.WAITING, "main"),
+            job(4, Phase.WAITING, "other,main"),
+            job(5, Phase.RUNNING, "other"),
+            job(6, Phase.ENDED, "main"),
+        ),
+    )
+    poll()
+    (queue,) = Cluster.objects.get(pk="cluster1").queues
+    assert (queue["jobs_running"], queue["jobs_waiting"]) == (2, 2)

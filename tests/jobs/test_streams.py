@@ -123,17 +123,20 @@ def test_it_keeps_a_quiet_stream_alive(
     asyncio.run(work())
 
 
-@pytest.mark.parametrize("ending", ["disabled", "signed out", "password changed"])
+@pytest.mark.parametrize("ending", ["disabled", "signed out", "password changed", "administrator no more"])
 def test_a_stream_ends_soon_after_its_person_may_no_longer_be_here(
     ending: str, ada: Person, signed_in: Callable[[Person], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "KEEP_ALIVE_SECONDS", 0.01)
     monkeypatch.setattr(server_sent.Standing.__init__, "__defaults__", (0.0,))
+    Person.objects.update(is_administrator=ending == "administrator no more")
     client = signed_in(ada)
 
     def end() -> None:
         if ending == "disabled":
             Person.objects.update(is_active=False)
+        elif ending == "administrator no more":
+            Person.objects.update(is_administrator=False)
         elif ending == "signed out":
             client.session.flush()
         else:

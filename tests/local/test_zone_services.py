@@ -95,6 +95,22 @@ def test_administrators_operate_the_clusters_because_slurm_says_so(region: Regio
     wait_for_answer(region, "alice", level, "Operator\n")
 
 
+def test_the_clusters_follow_who_is_made_an_administrator_or_put_into_a_group(region: Region) -> None:
+    level = ["sacctmgr", "-nP", "show", "user", "carol", "format=adminlevel"]
+    groups = ["sh", "-c", "id -nG carol | tr ' ' '\\n' | grep -cxE 'cfd|research'"]
+    with region.client(region.token()) as client:
+        assert client.post("/api/v1/people/carol/promote").status_code == 200
+        assert client.post("/api/v1/people/carol/groups", json={"add": ["cfd", "research"]}).status_code == 200
+        wait_for_answer(region, "alice", level, "Operator\n")
+        wait_for_answer(region, "root", groups, "2\n")
+        assert client.post("/api/v1/people/carol/demote").status_code == 200
+        assert client.post("/api/v1/people/carol/groups", json={"remove": ["cfd", "research"]}).status_code == 200
+        wait_for_answer(region, "alice", level, "None\n")
+        wait_for_answer(region, "root", groups, "0\n")
+        found = client.get("/api/v1/people", params={"search": "CAROL"}).json()["results"]
+        assert [person["username"] for person in found] == ["carol"], "the real database tells capitals apart"
+
+
 def test_status_is_data_for_programs(region: Region) -> None:
     status = region.status()
     assert status["portal_answers"] is True

@@ -106,6 +106,8 @@ def world(mia: Person, tom: Person, root: Person, monkeypatch: pytest.MonkeyPatc
             "/account/tokens/<int:pk>/revoke:pk": token.pk,
             "username": mia.username,
             "slug": "job-submission",
+            "handle": "0123456789abcdef",
+            "/clusters/<slug:name>/:name": "cluster1",
             "/api/v1/clusters/<name>:name": "cluster1",
             "/streams/jobs/<uuid:job_id>/files/<any_name:name>:name": "output.txt",
             "path": "output.txt",

@@ -18,6 +18,14 @@ from django.utils import timezone
 from tandem.accounts.models import OneTimeLink, Person, SignIn, Token
 from tandem.accounts.names import PersonInvalid, check_new_person, next_free_uid
 from tandem.accounts.people_file import PeopleFileRefused, publish_people, published_uids
+from tandem.accounts.rights import (
+    AccountChangeRefused,
+    change_groups,
+    check_can_go,
+    demote,
+    promote,
+    tell_clusters,
+)
 from tandem.accounts.sign_in import forget_old_failures
 from tandem.accounts.tokens import TOKEN_START, digest, new_link_secret, new_token
 
@@ -28,13 +36,17 @@ __all__ = [
     "PeopleFileRefused",
     "PersonInvalid",
     "add_person",
+    "change_groups",
     "create_token",
+    "demote",
     "disable",
     "enable",
+    "end_sign_in",
     "end_sign_ins",
     "find_link",
     "forget_expired",
     "invite",
+    "promote",
     "publish_people",
     "reset",
     "revoke_token",
@@ -51,10 +63,6 @@ TOKEN_DAYS_MOST = 366
 TOKENS_MOST = 50
 # Two portal nodes may pick the same uid at once; the loser picks again.
 UID_TRIES = 10
-
-
-class AccountChangeRefused(Exception):
-    """The account cannot be changed like this; the text says why."""
 
 
 class LinkNotGood(Exception):
@@ -97,7 +105,7 @@ def add_person(
         try:
             with transaction.atomic():
                 person.save(force_insert=True)
-                _publish()
+                tell_clusters()
         except IntegrityError:
             # Somebody else was quicker: with the name, which this now says, or with the uid.
             check_new_person(username, uid, groups)
@@ -196,25 +204,24 @@ def revoke_tokens(person: Person) -> None:
     person.tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
 
 
-def _publish() -> None:
-    """Once this is committed, let signer, doors and clusters know. Workers do the same, if this here fails."""
-    transaction.on_commit(publish_people, robust=True)
+def end_sign_in(person: Person, handle: str) -> bool:
+    """End one of the person's sign-ins, named by its handle; says whether there was one."""
+    keys = [sign_in.session_key for sign_in in person.sign_ins.all() if sign_in.handle == handle]
+    return bool(SignIn.objects.filter(person=person, session_key__in=keys).delete()[0])
 
 
 def disable(person: Person, *, by: Person | None = None) -> None:
     """Let the person in no more: sign-ins, tokens and links end now, connections within a minute. Jobs go on.
 
-    Raises AccountChangeRefused for the last administrator. Locks the rows of all enabled administrators.
+    Raises AccountChangeRefused for the last administrator and for oneself. Locks all enabled administrators.
     """
     with transaction.atomic():
-        administrators = Person.objects.select_for_update().filter(is_active=True, is_administrator=True)
-        if person.is_administrator and not any(other.pk != person.pk for other in administrators):
-            raise AccountChangeRefused(f"{person} is the only administrator left.")
+        check_can_go(person, by)
         Person.objects.filter(pk=person.pk).update(is_active=False)
         end_sign_ins(person)
         revoke_tokens(person)
         _void_links(person)
-        _publish()
+        tell_clusters()
     person.is_active = False
     logger.info("person disabled", person=person.username, by=_name(by))
 
@@ -223,7 +230,7 @@ def enable(person: Person, *, by: Person | None = None) -> None:
     """Let the person in again, with the password they had; tokens stay revoked."""
     with transaction.atomic():
         Person.objects.filter(pk=person.pk).update(is_active=True)
-        _publish()
+        tell_clusters()
     person.is_active = True
     logger.info("person enabled", person=person.username, by=_name(by))
 

@@ -8,14 +8,17 @@ from django.core.validators import validate_email
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Body, Router, Schema
+from ninja import Body, Query, Router, Schema
 from ninja.errors import AuthenticationError, HttpError
+from ninja.pagination import paginate
 from pydantic import AfterValidator, Field
 
 from tandem.accounts import actions
 from tandem.accounts.authentication import SignedIn, administrator_of, person_of
 from tandem.accounts.models import Person, Token
+from tandem.accounts.queries import matching
 from tandem.accounts.sign_in import check_sign_in
+from tandem.api_pages import Pages
 from tandem.environment.model import FullName
 
 tokens = Router(tags=["tokens"])
@@ -59,6 +62,7 @@ class PersonOut(Schema):
     groups: list[str]
     administrator: bool = Field(validation_alias="is_administrator")
     enabled: bool = Field(validation_alias="is_active")
+    last_sign_in_at: datetime | None = Field(validation_alias="last_login")
 
 
 def _address(value: str) -> str:
@@ -79,6 +83,13 @@ class NewPerson(Schema):
     email: Annotated[str, AfterValidator(_address)] = Field("", max_length=254)
     groups: list[str] = Field([], max_length=64)
     administrator: bool = False
+
+
+class GroupChange(Schema):
+    """Groups on the clusters to put somebody into, and to take them out of."""
+
+    add: list[str] = Field([], max_length=64)
+    remove: list[str] = Field([], max_length=64)
 
 
 class LinkOut(Schema):
@@ -117,10 +128,21 @@ def revoke_token(request: HttpRequest, token_id: int) -> None:
 
 
 @people.get("", response=list[PersonOut], operation_id="list_people", summary="List people")
-def list_people(request: HttpRequest) -> QuerySet[Person]:
-    """Everybody. For administrators."""
+@paginate(Pages, ordering=("username",))
+def list_people(
+    request: HttpRequest,
+    search: Annotated[str, Query(max_length=100, description="Part of a name, full name or address.")] = "",
+) -> QuerySet[Person]:
+    """Everybody, by name. For administrators. `next` is the address of the next page."""
     administrator_of(request)
-    return Person.objects.order_by("username")
+    return matching(search).order_by("username")
+
+
+@people.get("/{username}", response=PersonOut, operation_id="show_person", summary="Show a person")
+def show_person(request: HttpRequest, username: str) -> Person:
+    """Somebody. For administrators."""
+    administrator_of(request)
+    return _person(username)
 
 
 @people.post("", response={201: PersonOut}, operation_id="add_person", summary="Add a person")
@@ -170,6 +192,33 @@ def enable(request: HttpRequest, username: str) -> Person:
     administrator = administrator_of(request)
     person = _person(username)
     actions.enable(person, by=administrator)
+    return person
+
+
+@people.post("/{username}/groups", response=PersonOut, operation_id="change_groups", summary="Change groups")
+def change_groups(request: HttpRequest, username: str, body: GroupChange) -> Person:
+    """Put somebody into groups on the clusters, and take them out of others. For administrators."""
+    administrator = administrator_of(request)
+    person = _person(username)
+    actions.change_groups(person, add=body.add, remove=body.remove, by=administrator)
+    return person
+
+
+@people.post("/{username}/promote", response=PersonOut, operation_id="promote_person", summary="Make an administrator")
+def promote(request: HttpRequest, username: str) -> Person:
+    """Make somebody an administrator. For administrators."""
+    administrator = administrator_of(request)
+    person = _person(username)
+    actions.promote(person, by=administrator)
+    return person
+
+
+@people.post("/{username}/demote", response=PersonOut, operation_id="demote_person", summary="Unmake an administrator")
+def demote(request: HttpRequest, username: str) -> Person:
+    """Take an administrator's rights away; never one's own, nor the last one's. For administrators."""
+    administrator = administrator_of(request)
+    person = _person(username)
+    actions.demote(person, by=administrator)
     return person
 
 

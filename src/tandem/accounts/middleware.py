@@ -1,12 +1,16 @@
 """Everything needs a sign-in unless its view says otherwise (`login_not_required`); the API asks for itself."""
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+
+from tandem.accounts.sessions import SessionStore
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
@@ -21,7 +25,12 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         """Nothing, when the request may go on."""
         if request.path.startswith("/api/"):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        refused = super().process_view(request, view_func, view_args, view_kwargs)
+        if refused is None and request.user.is_authenticated:
+            # Of a database that takes no changes at the moment pages can still be read.
+            with suppress(DatabaseError):
+                cast(SessionStore, request.session).seen()
+        return refused
 
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., Any]

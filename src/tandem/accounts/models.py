@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from tandem.accounts.tokens import digest
+
 if TYPE_CHECKING:
     from tandem.accounts.sessions import SessionStore
 
@@ -57,11 +59,17 @@ class SignIn(AbstractBaseSession):
 
     person = models.ForeignKey(Person, models.CASCADE, null=True, related_name="sign_ins")
     since = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True, help_text="when the browser last asked for something, to the minute")
     address = models.CharField(max_length=45, blank=True)
     browser = models.CharField(max_length=200, blank=True)
 
     def __str__(self) -> str:
         return f"{self.person or 'somebody'} from {self.address}"
+
+    @property
+    def handle(self) -> str:
+        """What pages call it: its key is what lets the browser in, and stands nowhere."""
+        return digest(self.session_key)[:16]
 
     @classmethod
     def get_session_store_class(cls) -> "type[SessionStore]":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from tandem.accounts.models import Person
+from tandem.accounts.queries import all_groups
 from tandem.environment.checks import SYSTEM_NAMES
 from tandem.environment.model import LoginName
 
@@ -42,23 +43,30 @@ def check_new_person(username: str, uid: int | None, groups: Sequence[str]) -> N
         errors["username"] = [problem]
     elif Person.objects.filter(username=username).exists():
         errors["username"] = [f"{username} exists already."]
-    elif username in _all_groups():
+    elif username in all_groups():
         errors["username"] = [f"{username} is the name of a group."]
     if uid is not None and (not FIRST_UID <= uid <= LAST_UID or uid in UIDS_OF_OTHERS):
         errors["uid"] = [f"Use a uid from {FIRST_UID} up, except {UIDS_OF_OTHERS[0]} to {UIDS_OF_OTHERS[-1]}."]
     elif uid is not None and Person.objects.filter(uid=uid).exists():
         errors["uid"] = [f"{uid} is taken."]
-    names = set(Person.objects.values_list("username", flat=True)) | {username}
-    for group in groups:
-        problem = _name_problem(group) or (f"{group} is the name of a person." if group in names else None)
-        if problem:
-            errors.setdefault("groups", []).append(problem)
+    errors |= _group_errors(username, groups)
     if errors:
         raise PersonInvalid(errors)
 
 
-def _all_groups() -> set[str]:
-    return {group for groups in Person.objects.values_list("groups", flat=True) for group in groups}
+def check_groups(username: str, groups: Sequence[str]) -> None:
+    """Raise PersonInvalid unless somebody of this name may be put into these groups."""
+    if errors := _group_errors(username, groups):
+        raise PersonInvalid(errors)
+
+
+def _group_errors(username: str, groups: Sequence[str]) -> Errors:
+    names = {*Person.objects.filter(username__in=groups).values_list("username", flat=True), username}
+    problems = [
+        _name_problem(group) or (f"{group} is the name of a person." if group in names else "") for group in groups
+    ]
+    found = [problem for problem in problems if problem]
+    return {"groups": found} if found else {}
 
 
 def next_free_uid(taken: set[int]) -> int:

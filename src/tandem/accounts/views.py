@@ -7,13 +7,14 @@ from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tandem.accounts import actions
 from tandem.accounts.forms import ChangePasswordForm, NewPasswordForm, SignInForm, TokenForm
-from tandem.accounts.models import Person, Token
+from tandem.accounts.models import Person, SignIn, Token
 from tandem.accounts.sign_in import SignInRefused, check_sign_in
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -108,7 +109,7 @@ def _account_page(
         "token_form": token_form or TokenForm(),
         "new_secret": new_secret,
         "tokens": Token.objects.usable().filter(person=person).order_by("-created_at"),
-        "sign_ins": person.sign_ins.order_by("-since"),
+        "sign_ins": person.sign_ins.filter(expire_date__gt=timezone.now()).order_by("-since"),
         "this_sign_in": request.session.session_key,
     }
     return render(request, "accounts/account.html", context)
@@ -165,4 +166,16 @@ def end_other_sign_ins(request: HttpRequest) -> HttpResponse:
     """End one's sign-ins in all other browsers."""
     ended = actions.end_sign_ins(cast(Person, request.user), keep=request.session.session_key)
     messages.success(request, f"{ended} other sign-in{'' if ended == 1 else 's'} ended.")
+    return redirect("account")
+
+
+@require_POST
+def end_sign_in(request: HttpRequest, handle: str) -> HttpResponse:
+    """End one's sign-in in one browser; in this one, that is signing out."""
+    if SignIn(session_key=request.session.session_key or "").handle == handle:
+        return sign_out(request)
+    if actions.end_sign_in(cast(Person, request.user), handle):
+        messages.success(request, "That sign-in is ended.")
+    else:
+        messages.info(request, "That sign-in had ended already.")
     return redirect("account")

@@ -72,6 +72,7 @@ SUB_COMMANDS = {
     "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),
     "files": SubCommand("tandem.cli.files:app", "Look at, fetch and send files on the clusters.", WORK),
     "spooler": SubCommand("tandem.cli.spoolers:app", "Look after what jobs left: their files and expiry.", WORK),
+    "cluster": SubCommand("tandem.cli.clusters:app", "See clusters, their queues and their nodes.", WORK),
     "user": SubCommand("tandem.cli.users:app", "Add, invite, disable people (administrators).", PEOPLE),
 }
 

@@ -16,10 +16,14 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The name on the clust
 
 
 @app.command("list")
-def list_users(as_json: AsJson = False) -> None:
+def list_users(
+    search: Annotated[str | None, typer.Option(help="Part of a name, full name or address.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
     """List everybody."""
     with connected() as portal:
-        people = portal.get("/people")
+        people = list(portal.pages("/people", limit, search=search))
     if as_json:
         print_json(people)
         return
@@ -90,6 +94,37 @@ def enable(name: Name, as_json: AsJson = False) -> None:
     change(name, "enable", as_json)
 
 
+@app.command()
+def group(
+    name: Name,
+    add: Annotated[list[str] | None, typer.Option("--add", help="A group to put somebody into; repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="One to take them out of; repeatable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put somebody into groups on the clusters, and take them out of others; without options, list theirs."""
+    with connected() as portal:
+        if add or remove:
+            person = portal.post(address_of(name, "groups"), {"add": add or [], "remove": remove or []})
+        else:
+            person = portal.get(f"/people/{quote(name, safe='')}")
+    if as_json:
+        print_json(person)
+    else:
+        print("\n".join(person["groups"]))
+
+
+@app.command()
+def promote(name: Name, as_json: AsJson = False) -> None:
+    """Make somebody an administrator."""
+    change(name, "promote", as_json)
+
+
+@app.command()
+def demote(name: Name, as_json: AsJson = False) -> None:
+    """Take an administrator's rights away: never your own, nor the last one's."""
+    change(name, "demote", as_json)
+
+
 def print_link(name: str, verb: str, as_json: bool) -> None:
     """Fetch and print a one-time link: alone on stdout, so that it can be handed on."""
     with connected() as portal:
@@ -108,7 +143,9 @@ def change(name: str, verb: str, as_json: bool) -> None:
     if as_json:
         print_json(person)
     else:
-        err.print(f"{name} is {'enabled' if person['enabled'] else 'disabled'}.", markup=False)
+        standing = "enabled" if person["enabled"] else "disabled"
+        rights = ", and an administrator" if person["administrator"] else ""
+        err.print(f"{name} is {standing}{rights}.", markup=False)
 
 
 def address_of(name: str, verb: str) -> str:

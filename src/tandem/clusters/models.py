@@ -1,6 +1,11 @@
 """What the portal knows of a cluster from outside: written by its watch loop alone, read by every page."""
 
+from datetime import datetime, timedelta
+
 from django.db import models
+
+# A watcher polls every few seconds: what is older than this is shown as old, whatever the state says.
+STALE_AFTER = timedelta(seconds=30)
 
 
 class ClusterState(models.TextChoices):
@@ -35,3 +40,8 @@ class Cluster(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether what is known of queues and nodes may be long out of date."""
+        silent = self.state in (ClusterState.SUSPECT, ClusterState.DOWN)
+        return silent or self.last_answer_at is None or now - self.last_answer_at > STALE_AFTER

@@ -71,9 +71,27 @@ class Queue:
     memory_per_node: int
 
 
+class NodeCondition(StrEnum):
+    """How a node is, as far as people care. OFF: the cloud provides it when a job needs it."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    OFF = "off"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    SILENT = "no answer"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A compute node as the scheduler shows it; memory in MiB. `shortage`: why the cloud did not provide it, if so."""
+    """A compute node as the scheduler shows it; memory in MiB. `shortage`: why the cloud did not provide it, if so.
+
+    `state` is the scheduler's own word. `elastic`: comes and goes with the work.
+    """
 
     name: str
     state: str
@@ -85,6 +103,8 @@ class Node:
     memory_used: int
     load: float | None
     shortage: str = ""
+    condition: NodeCondition = NodeCondition.UNKNOWN
+    elastic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tandem.clusters.errors import ClusterRefused
-from tandem.clusters.scheduler import Ending, Node, Phase, Queue, SchedulerJob
+from tandem.clusters.scheduler import Ending, Node, NodeCondition, Phase, Queue, SchedulerJob
 
 _TASKS = re.compile(r"[0-9]+(-[0-9]+(:[0-9]+)?)?(,[0-9]+(-[0-9]+(:[0-9]+)?)?)*")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,6 +30,24 @@ ENDINGS = {
 }
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 SUSPENDED = {"SUSPENDED", "STOPPED"}
+
+# The first of these words that a node's state holds says how it is: of a node that is being switched on or off it does
+# not matter that it does not answer, of others it does.
+CONDITIONS = {
+    "POWERING_UP": NodeCondition.STARTING,
+    "POWER_UP": NodeCondition.STARTING,
+    "POWERING_DOWN": NodeCondition.STOPPING,
+    "POWER_DOWN": NodeCondition.STOPPING,
+    "POWERED_DOWN": NodeCondition.OFF,
+    "DOWN": NodeCondition.DOWN,
+    "ERROR": NodeCondition.DOWN,
+    "FAIL": NodeCondition.DOWN,
+    "NOT_RESPONDING": NodeCondition.SILENT,
+    "ALLOCATED": NodeCondition.BUSY,
+    "MIXED": NodeCondition.BUSY,
+    "COMPLETING": NodeCondition.BUSY,
+    "IDLE": NodeCondition.IDLE,
+}
 
 RESUME_TIMEOUT = "ResumeTimeout reached"
 _ERROR_CODE = re.compile(r"\(Code: ?([A-Za-z0-9_.-]{1,80})\)")
@@ -140,10 +158,11 @@ def read_nodes(text: str) -> list[Node]:
         values, reason = _pairs(line)
         if "NodeName" not in values:
             continue
+        state = values.get("State", "")
         nodes.append(
             Node(
                 name=values["NodeName"],
-                state=values.get("State", ""),
+                state=state,
                 reason=reason,
                 queues=tuple(part for part in values.get("Partitions", "").split(",") if part),
                 cpus=_number(values.get("CPUTot")),
@@ -151,7 +170,9 @@ def read_nodes(text: str) -> list[Node]:
                 memory=_number(values.get("RealMemory")),
                 memory_used=_number(values.get("AllocMem")),
                 load=_float(values.get("CPULoad")),
-                shortage=shortage_in(reason) if _is_out(values.get("State", "")) else "",
+                shortage=shortage_in(reason) if _is_out(state) else "",
+                condition=condition_of(state),
+                elastic=is_elastic(values["NodeName"], state),
             )
         )
     return nodes
@@ -162,7 +183,28 @@ def _is_out(state: str) -> bool:
 
     Slurm goes on showing the reason afterwards, until it is asked for the node again.
     """
-    return not _OUT.isdisjoint(part.rstrip("*~#!%$@^-") for part in state.split("+"))
+    return not _OUT.isdisjoint(words_in(state))
+
+
+def condition_of(state: str) -> NodeCondition:
+    """Of a node's state as scontrol prints it: a word, often with more behind plus signs."""
+    words = words_in(state)
+    if "*" in state:
+        words.add("NOT_RESPONDING")
+    found = next((condition for word, condition in CONDITIONS.items() if word in words), NodeCondition.UNKNOWN)
+    if "DRAIN" in words and found in (NodeCondition.IDLE, NodeCondition.BUSY):
+        return NodeCondition.DRAINED if found is NodeCondition.IDLE else NodeCondition.DRAINING
+    return found
+
+
+def words_in(state: str) -> set[str]:
+    """What a node's state says, without the marks behind its words."""
+    return {word.rstrip("*~#!%$@^-") for word in state.split("+")}
+
+
+def is_elastic(name: str, state: str) -> bool:
+    """Whether a node comes and goes. To Slurm all of a cloud's nodes do; ParallelCluster's `-st-` ones always run."""
+    return "CLOUD" in state and "-st-" not in name
 
 
 def shortage_in(reason: str) -> str:

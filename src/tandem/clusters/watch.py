@@ -4,9 +4,11 @@ A cluster is UP, SUSPECT (silent for a while), DOWN (silent for long) or RECOVER
 still have requests from before in hand, so that what it does not show proves nothing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -15,7 +17,7 @@ from django.utils import timezone
 
 from tandem.clusters.door import DoorError
 from tandem.clusters.models import Cluster, ClusterState, Shortages
-from tandem.clusters.scheduler import ClusterPicture, Node, get_scheduler
+from tandem.clusters.scheduler import ClusterPicture, Node, Phase, get_scheduler
 from tandem.environment import Environment, Failover
 
 # A cluster is UP again when this many polls that started after its first answer have been answered, and Slurm's
@@ -65,13 +67,40 @@ def record_answer(name: str, number: int, asked_at: datetime, picture: ClusterPi
         state = _state_after_answer(row, number, asked_at, picture, now, failover)
         _enter(row, state, now)
         row.answered_poll, row.last_answer_at, row.silent_since, row.error = number, now, None, ""
-        row.queues = [asdict(queue) for queue in picture.queues]
-        row.nodes = [asdict(node) for node in picture.nodes]
+        row.queues = queue_rows(picture)
+        row.nodes = node_rows(row.nodes, picture.nodes, now)
         row.shortages = shortages_after(row.shortages, picture.nodes, now)
         if picture.accounts is not None:
             row.accounts = list(picture.accounts)
         seen = ["queues", "nodes", "shortages", "accounts"]
         row.save(update_fields=[*_STATE, "answered_poll", "last_answer_at", "error", *seen])
+
+
+def queue_rows(picture: ClusterPicture) -> list[dict[str, Any]]:
+    """Each queue as it is kept: with how many jobs run and wait in it, whoever's, and wherever they came from."""
+    counts: Counter[tuple[str, Phase]] = Counter()
+    for job in picture.jobs:
+        # A waiting job may name several queues.
+        counts.update((queue, job.phase) for queue in job.queue.split(","))
+    return [
+        {
+            **asdict(queue),
+            "jobs_running": counts[queue.name, Phase.RUNNING] + counts[queue.name, Phase.SUSPENDED],
+            "jobs_waiting": counts[queue.name, Phase.WAITING],
+        }
+        for queue in picture.queues
+    ]
+
+
+def node_rows(before: Sequence[dict[str, Any]], nodes: Sequence[Node], now: datetime) -> list[dict[str, Any]]:
+    """Each node as it is kept: with since when it has been in its condition, as far as we have seen."""
+    known = {node["name"]: node for node in before}
+    rows = []
+    for node in nodes:
+        last = known.get(node.name, {})
+        same = last.get("condition") == node.condition and last.get("since")
+        rows.append({**asdict(node), "since": last["since"] if same else now.isoformat()})
+    return rows
 
 
 def shortages_after(before: Shortages, nodes: Sequence[Node], now: datetime) -> Shortages:

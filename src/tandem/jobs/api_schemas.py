@@ -4,14 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import pydantic
-from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Schema
-from ninja.errors import ValidationError
-from ninja.pagination import CursorPagination
 
+from tandem.api_pages import Pages
 from tandem.jobs.models import Job, JobState, PlacementState, Spooler
 from tandem.jobs.tasks import task_counts
 from tandem.jobs.wish_words import silent_clusters, wishes
@@ -144,26 +141,19 @@ class OutputsOut(Schema):
     next: str | None
 
 
-class JobPages(CursorPagination):
-    """Newest first; jobs submitted meanwhile do not move a page. A cursor that we never gave is refused as a field."""
+class JobPages(Pages):
+    """Newest first; jobs submitted meanwhile do not move a page."""
 
     def __init__(self) -> None:
-        super().__init__(ordering=("-created_at", "-id"), page_size=50, max_page_size=200)
+        super().__init__(("-created_at", "-id"))
 
     def paginate_queryset(
-        self,
-        queryset: QuerySet[Job],
-        pagination: CursorPagination.Input,
-        request: HttpRequest,
-        **params: Any,
+        self, queryset: QuerySet[Job], pagination: Pages.Input, request: HttpRequest, **params: Any
     ) -> Any:
         """One page."""
         # Found by their keys first, as in `lists.first_of`.
         keys = queryset.only("id", "created_at").prefetch_related(None)
-        try:
-            page = super().paginate_queryset(keys, pagination, request, **params)
-        except (pydantic.ValidationError, DjangoValidationError, ValidationError, OverflowError):
-            raise ValidationError([{"loc": ("query", "cursor"), "msg": "is not a cursor of this list"}]) from None
+        page = super().paginate_queryset(keys, pagination, request, **params)
         shown = [row.pk for row in page["results"]]
         rows = {row.pk: row for row in queryset.filter(pk__in=shown)}
         return page | {"results": [rows[key] for key in shown if key in rows]}

@@ -132,9 +132,9 @@ async def admit(request: HttpRequest) -> Viewer:
 
 
 async def still_admitted(viewer: Viewer) -> bool:
-    """Whether the session or token is still good and its person enabled: asked every RECHECK_SECONDS."""
+    """Whether session or token are still good and their person may see as much: asked every RECHECK_SECONDS."""
     person = await in_database(_person_of, viewer.session_key, viewer.token)
-    return person is not None and person.pk == viewer.person_id
+    return person is not None and (person.pk, person.is_administrator) == (viewer.person_id, viewer.is_administrator)
 
 
 class Seats:

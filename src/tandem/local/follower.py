@@ -88,6 +88,19 @@ def make_operators(people: list[Account], done: set[str]) -> set[str]:
     return done
 
 
+def remove_former_operators(people: list[Account]) -> bool:
+    """Take the level from operators who are administrators no more, since before this process was there. Says whether
+    Slurm could be asked.
+    """
+    cluster = next(iter(json.loads(ZONE_FACTS.read_bytes())["clusters"]))
+    said = _slurm(cluster, "sacctmgr", "-n", "-P", "show", "user", "where", "adminlevel=operator", "format=user")
+    if said is None or said.returncode:
+        return False
+    wanted = {person.name for person in people if person.administrator and person.enabled}
+    failed = [name for name in set(said.stdout.split()) - wanted if not _set_level(cluster, name, "none")]
+    return not failed
+
+
 def _set_level(cluster: str, name: str, level: str) -> bool:
     return _sacctmgr(cluster, "modify", "user", "where", f"name={name}", "set", f"adminlevel={level}")
 
@@ -125,6 +138,7 @@ def main() -> None:
     seen: tuple[int, int] | None = None
     operators: set[str] = set()
     people: list[Account] = []
+    former_are_out = False
     next_try = 0.0
     while True:
         facts: dict[str, Any] = json.loads(ZONE_FACTS.read_bytes())
@@ -148,6 +162,7 @@ def main() -> None:
         if time.monotonic() >= next_try:
             before = operators
             operators = make_operators(people, operators)
+            former_are_out = former_are_out or (bool(people) and remove_former_operators(people))
             next_try = time.monotonic() + (2 if operators == before else 0)
         time.sleep(0.3)
 

@@ -20,8 +20,12 @@ NAVIGATION = (
     NavigationEntry("Jobs", icon="stack-2", start="/jobs/"),
     NavigationEntry("Spoolers", icon="folders", start="/spoolers/"),
     NavigationEntry("Files", icon="folder", start="/files/"),
+    NavigationEntry("Clusters", icon="server-2", start="/clusters/"),
 )
-ADMIN_NAVIGATION = (NavigationEntry("Status", icon="heartbeat", start="/status/"),)
+ADMIN_NAVIGATION = (
+    NavigationEntry("People", icon="users", start="/people/"),
+    NavigationEntry("Status", icon="heartbeat", start="/status/"),
+)
 
 
 def frame(request: HttpRequest) -> dict[str, object]:

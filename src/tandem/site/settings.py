@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "tandem.jobs",
     "tandem.files",
     "tandem.applications",
+    "tandem.monitor",
     "tandem.operations",
     "tandem.site",
 ]

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tandem.files.urls")),
     path("", include("tandem.jobs.urls")),
     path("", include("tandem.jobs.spoolers.urls")),
+    path("", include("tandem.monitor.urls")),
     path("", include("tandem.operations.urls")),
 ]
 handler400 = "tandem.site.errors.bad_request"

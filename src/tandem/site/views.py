@@ -1,7 +1,7 @@
 """Home, and the cluster pills of the top bar."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,8 +15,6 @@ from tandem.jobs.listing import UNSHOWN
 from tandem.jobs.models import FINAL_STATES, OPEN_OUTSIDE, Job, OutsideJob, Spooler
 from tandem.jobs.queries import with_last_sight
 
-# A watcher polls every few seconds: an answer older than this is shown as old, whatever the state says.
-STALE_AFTER = timedelta(seconds=30)
 SHOWN_ON_HOME = 8
 SPOOLERS_ON_HOME = 5
 
@@ -43,7 +41,7 @@ _PILLS = {
 def pill(cluster: Cluster, now: datetime) -> Pill:
     """How a cluster is shown: its state, and amber where nobody has looked for a while."""
     word, style, explanation = _PILLS[ClusterState(cluster.state)]
-    if style == "good" and (cluster.last_answer_at is None or now - cluster.last_answer_at > STALE_AFTER):
+    if style == "good" and cluster.is_stale(now):
         word, style, explanation = "last seen up", "warn", "Nobody has polled the cluster for a while."
     return Pill(cluster.name, word, style, cluster.last_answer_at, f"{cluster.zone}: {explanation}")
 
@@ -52,7 +50,9 @@ def pill(cluster: Cluster, now: datetime) -> Pill:
 def cluster_pills(request: HttpRequest) -> HttpResponse:
     """A fragment, asked for every few seconds by every open page: reads the database only."""
     now = timezone.now()
-    clusters = [pill(cluster, now) for cluster in Cluster.objects.filter(present=True).order_by("name")]
+    # Not what all their nodes do: it may be long, and each open page asks again every few seconds.
+    known = Cluster.objects.filter(present=True).only("name", "zone", "state", "last_answer_at").order_by("name")
+    clusters = [pill(cluster, now) for cluster in known]
     return render(request, "site/cluster_pills.html", {"clusters": clusters})
 
 

@@ -100,6 +100,21 @@ CONDITIONS = {
     "SUSPECT": Look("no answer", icon="alert-triangle", style="pending"),
     "DOWN": Look("down", icon="x", style="failed"),
     "RECOVERING": Look("recovering", icon="rotate", style="pending"),
+    "closed": Look("closed", icon="lock", style="pending"),
+    # A node's.
+    "idle": Look("idle", icon="circle", style="completed"),
+    "busy": Look("busy", icon="player-play", style="running"),
+    "starting": Look("starting", icon="rotate", style="pending"),
+    "stopping": Look("stopping", icon="rotate", style="accepted"),
+    "off": Look("off", icon="power", style="accepted"),
+    "draining": Look("draining", icon="player-pause", style="pending"),
+    "drained": Look("drained", icon="ban", style="cancelled"),
+    "no answer": Look("no answer", icon="alert-triangle", style="failed"),
+    "down": Look("down", icon="x", style="failed"),
+    "unknown": Look("unknown", icon="question-mark", style="unknown"),
+    # A person's.
+    "enabled": Look("enabled", icon="check", style="completed"),
+    "disabled": Look("disabled", icon="ban", style="cancelled"),
     "held": Look("held", icon="check", style="completed"),
     "free": Look("nobody's", icon="x", style="failed"),
     "writable": Look("writable", icon="check", style="completed"),
@@ -192,6 +207,26 @@ def copyable(text: object, length: int = 48) -> SafeString:
 def grouped(number: int) -> str:
     """65000 as 65,000."""
     return f"{number:,}"
+
+
+@register.filter
+def mebibytes(number: int) -> str:
+    """So many MiB, as people say it."""
+    return f"{number / 1024:.1f} GiB" if number >= 1024 else f"{number} MiB"
+
+
+@register.filter
+def time_limit(seconds: int | None) -> str:
+    """How long a job may run: `2 d 12 h`, `30 min`; without a limit, that."""
+    if seconds is None:
+        return "none"
+    sizes = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    words = []
+    for size, unit in sizes:
+        if seconds >= size:
+            words.append(f"{seconds // size} {unit}")
+            seconds %= size
+    return " ".join(words[:2]) or "0 s"
 
 
 # Each browser claims to be those below it as well.
