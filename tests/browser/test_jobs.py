@@ -180,22 +180,6 @@ def test_standard_error_has_a_tab_of_its_own(page: Page) -> None:
     expect(output(page)).to_have_text("to one\n")
 
 
-def test_a_directory_of_the_cluster_is_picked(page: Page, region: Region) -> None:
-    region.shell("head-cluster1", "alice", ["mkdir", "-p", "/efs/home/alice/runs here"], check=True)
-    region.shell("head-cluster1", "alice", ["touch", "/efs/home/alice/runs here/case.in"], check=True)
-    page.goto(FORM)
-    page.get_by_role("button", name="Pick Input File on the cluster").click()
-    dialog = page.get_by_role("dialog", name="On the cluster")
-    dialog.get_by_role("button", name="runs here").click()
-    dialog.get_by_role("button", name="case.in").click()
-    expect(dialog).to_be_hidden()
-    expect(box(page, "Input File")).to_have_value("/efs/home/alice/runs here/case.in")
-    page.get_by_role("button", name="Pick Execution Directory on the cluster").click()
-    dialog.get_by_role("button", name="runs here").click()
-    dialog.get_by_role("button", name="Use this directory").click()
-    expect(box(page, "Execution Directory")).to_have_value("/efs/home/alice/runs here")
-
-
 def test_errors_stand_beside_the_fields_and_what_was_typed_stays(page: Page) -> None:
     fill_in(page, Job_Name="kept", Number_of_Processors="many", Application_Options="--kept 'too'")
     page.get_by_role("button", name="Submit the job").click()
