@@ -100,37 +100,27 @@ class JobFilters(BaseModel):
         if self.search:
             # Columns compare exactly on some databases: small letters and capitals are made the same here.
             jobs = jobs.alias(low_name=Lower("name"), low_project=Lower("project")).filter(_found_by(self.search))
-        if self.state:
-            jobs = jobs.filter(state__in=self.states)
-        if self.cluster:
-            jobs = jobs.filter(cluster=self.cluster)
         if self.queue:
             jobs = jobs.filter(_in_queue(self.queue))
         if self.project:
             jobs = jobs.filter(project=self.project)
-        if self.owner:
-            jobs = jobs.filter(owner__username=self.owner)
-        if self.first_moment:
-            jobs = jobs.filter(created_at__gte=self.first_moment)
-        if self.last_moment:
-            jobs = jobs.filter(created_at__lt=self.last_moment)
-        return jobs
+        return self._of_any(jobs)
 
     def of_outside_jobs(self, jobs: QuerySet[OutsideJob]) -> QuerySet[OutsideJob]:
         """Those of `jobs` that all of it is true of. They have no project."""
         if self.search:
             jobs = jobs.alias(low_name=Lower("name")).filter(_outside_found_by(self.search))
-        if self.state:
-            jobs = jobs.filter(state__in=self.states)
-        if self.cluster:
-            jobs = jobs.filter(cluster=self.cluster)
         if self.queue:
             jobs = jobs.filter(queue=self.queue)
         if self.project:
             jobs = jobs.none()
-        return self._by_owner_and_time(jobs)
+        return self._of_any(jobs)
 
-    def _by_owner_and_time(self, jobs: QuerySet[AnyJob]) -> QuerySet[AnyJob]:
+    def _of_any(self, jobs: QuerySet[AnyJob]) -> QuerySet[AnyJob]:
+        if self.state:
+            jobs = jobs.filter(state__in=self.states)
+        if self.cluster:
+            jobs = jobs.filter(cluster=self.cluster)
         if self.owner:
             jobs = jobs.filter(owner__username=self.owner)
         if self.first_moment:
