@@ -36,7 +36,7 @@ def main() -> None:
         token = lab.sign_in()
         if "failover" in parts:
             # First: what the others leave waiting would send all that follows to the other cluster.
-            rows += said(looking(lab, token))
+            rows += said(looking(lab, token, wanted.rounds))
             rows += said(no_capacity(lab, token, wanted.rounds - 1))
             rows += said(losing_a_zone(lab, token, wanted.rounds))
         if "polling" in parts:

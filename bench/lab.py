@@ -125,6 +125,8 @@ def laboratory() -> Iterator[Lab]:
     description = yaml.safe_load((ROOT / "tandem.yaml").read_text())
     description["name"] = NAME
     description["portal"]["port"] = PORT
+    # The elastic nodes of one round are to be gone before the next.
+    description.setdefault("local", {})["idle_time"] = "20s"
     with TemporaryDirectory() as directory:
         file = Path(directory) / "tandem.yaml"
         file.write_text(yaml.safe_dump(description, sort_keys=False))

@@ -12,6 +12,32 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+# Tests that mostly wait, the longest first: beside them, the others use the processors. All that start real clusters
+# come next, by their marker.
+WAITING = (
+    "drills/test_region.py",
+    "local/test_up_and_down.py",
+    "browser/test_failures.py",
+    "local/test_examples.py",
+    "jobs/test_region.py",
+    "operations/test_region.py",
+    "browser/test_jobs.py",
+    "local/test_drills.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files in the order in which processes shall take them."""
+
+    def rank(item: pytest.Item) -> int:
+        place = "/".join(item.path.parts[-2:])
+        if place in WAITING:
+            return WAITING.index(place)
+        return len(WAITING) + (item.get_closest_marker("region") is None)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     """Real clusters: started once for all tests of a process that ask for them, beside a person's own environment."""
