@@ -24,6 +24,18 @@ $(VENV)/.ready: requirements/dev.txt
 	echo "$(CURDIR)/src" > $$($(PY) -c 'import site; print(site.getsitepackages()[0])')/tandem.pth && \
 	touch $@
 
+# What describes the environment on AWS; not needed for one on this machine.
+$(VENV)/.aws: requirements/aws.txt $(VENV)/.ready
+	@echo "== the CDK's Python packages, locked with hashes"
+	@umask 022; $(PY) -m pip install -q --require-hashes -r requirements/aws.txt && touch $@
+
+# ParallelCluster pins libraries that contradict ours: it has an environment of its own.
+PARALLELCLUSTER := build/parallelcluster
+$(PARALLELCLUSTER)/.ready: requirements/parallelcluster.txt
+	@echo "== ParallelCluster, locked with hashes"
+	@umask 022; mkdir -p build; rm -rf $(PARALLELCLUSTER); $(PYTHON) -m venv $(PARALLELCLUSTER) && \
+	$(PARALLELCLUSTER)/bin/python -m pip install -q --require-hashes -r requirements/parallelcluster.txt && touch $@
+
 FILE ?= tandem.yaml
 
 up: $(VENV)/.ready ## start the environment of FILE (tandem.yaml) on this machine, or apply what changed in it
@@ -43,14 +55,14 @@ $(BUNDLE): $(BUNDLED) requirements/node.txt
 	@echo "== front-end bundle"
 	@umask 022; PYTHON=$(PYTHON) src/tandem/site/frontend/build.sh build/frontend
 
-lint: $(VENV)/.ready ## style and types
+lint: $(VENV)/.aws ## style and types
 	@echo "== ruff"; $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@echo "== mypy"; $(VENV)/bin/mypy
 
 packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; none of them starts a service
 	@echo "== Debian packages"; $(PY) -m tandem.local.packages
 
-test: packages $(BUNDLE) ## every test, with all the set-up that they need
+test: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready ## every test, with all the set-up that they need
 	@echo "== tests"; mkdir -p build; rm -f build/tests-ended
 	@$(PY) -m pytest --verbose --numprocesses 3 --dist loadfile --no-loadscope-reorder; status=$$?; echo $$status > build/tests-ended; exit $$status
 
@@ -61,7 +73,7 @@ model: $(VENV)/.ready ## make SCHEDULES (5000) of everything that may go wrong, 
 	@TANDEM_MODEL_EXAMPLES=$(SCHEDULES) TANDEM_MODEL_SHARDS=$(PROCESSES) TANDEM_MODEL_MUTANTS=1000 $(PY) -m pytest -rP \
 	  --timeout 86400 --numprocesses $(PROCESSES) tests/jobs/protocol/model
 
-retest: packages $(BUNDLE) ## the tests that failed last time
+retest: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready ## the tests that failed last time
 	@echo "== the tests that failed"; $(PY) -m pytest --last-failed --last-failed-no-failures=none
 
 bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/results.md
