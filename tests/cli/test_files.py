@@ -30,7 +30,10 @@ def content(request):
     if request.method == "PUT":
         if where in REMOTE and request.GET.get("overwrite") != "true":
             return problem(409, f"{where}: There is something of this name already.")
-        REMOTE[where] = request.read()
+        body = request.read()
+        if len(body) < int(request.headers["Content-Length"]):
+            return problem(400, "The file did not arrive whole.")
+        REMOTE[where] = body
         return JsonResponse({"name": where.rpartition("/")[2], "size": len(REMOTE[where])}, status=201)
     if where not in REMOTE:
         return problem(404, f"{where}: There is no such file.")

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from tests.routes import PAGES, STREAMS, Route, routes_of
@@ -135,18 +137,27 @@ def word_for(response: Any) -> str:
     return str(response.status_code)
 
 
-def state() -> dict[str, Any]:
-    """All that the database holds, except when somebody was here last, by kind."""
+@cache
+def _rows_of() -> dict[str, str]:
+    """What reads all of a kind, except when somebody was here last. Not by models: this is asked a thousand times."""
     beside = {"accounts.SignIn", "accounts.SignInFailure"}
-    models = [model for model in apps.get_models() if model._meta.label not in beside]
-    return {
-        model._meta.label: [
-            {name: value for name, value in row.items() if name not in ("last_used_at", "last_login")}
-            for row in model._default_manager.order_by("pk").values()
-        ]
-        for model in models
-        if model.__module__.startswith("tandem.")
-    }
+    queries = {}
+    for model in apps.get_models():
+        if model.__module__.startswith("tandem.") and model._meta.label not in beside:
+            columns = [field.column for field in model._meta.local_fields]
+            kept = ", ".join(f'"{name}"' for name in columns if name not in ("last_used_at", "last_login"))
+            queries[model._meta.label] = f'SELECT {kept} FROM "{model._meta.db_table}" ORDER BY 1'  # noqa: S608
+    return queries
+
+
+def state() -> dict[str, Any]:
+    """All that the database holds, by kind."""
+    found = {}
+    with connection.cursor() as cursor:
+        for label, query in _rows_of().items():
+            cursor.execute(query)
+            found[label] = cursor.fetchall()
+    return found
 
 
 def changed(before: dict[str, Any]) -> list[str]:
@@ -174,12 +185,22 @@ def send(client: Client, route: Route, method: str, world: World, **headers: str
     return getattr(client, method.lower())(address, body, secure=True, headers=headers)
 
 
-def browser_of(person: Person | None, *, csrf: bool = False) -> Client:
-    """A browser in which somebody is signed in, or nobody; with `csrf`, what lacks the token is refused."""
-    client = Client(raise_request_exception=False, enforce_csrf_checks=csrf)
-    if person:
-        client.force_login(person)
-    return client
+class Browsers:
+    """Browsers in which people are signed in, each once; what one of them does is forgotten by the next."""
+
+    def __init__(self, people: Iterable[Person | None]) -> None:
+        self._cookies = {}
+        for person in filter(None, people):
+            client = Client()
+            client.force_login(person)
+            self._cookies[person.pk] = client.cookies
+
+    def of(self, person: Person | None, *, csrf: bool = False) -> Client:
+        """Somebody's, or nobody's; with `csrf`, what lacks the token is refused."""
+        client = Client(raise_request_exception=False, enforce_csrf_checks=csrf)
+        if person:
+            client.cookies = deepcopy(self._cookies[person.pk])
+        return client
 
 
 def names(urlconf: str) -> list[Any]:
@@ -203,13 +224,14 @@ def test_the_table_has_every_route_and_no_other(world: World) -> None:
 @pytest.mark.parametrize("route", names(PAGES))
 def test_a_page_or_the_api_answers_everybody_as_the_table_says(route: Route, world: World) -> None:
     is_api = route.text.startswith("/api/")
+    browsers = Browsers(world.people.values())
     before = state()
     wrong = []
     for method in METHODS:
         for role in ROLES:
             person, wanted = world.people[role], expected(route.text, method, role)
             with undone():
-                response = send(browser_of(person), route, method, world)
+                response = send(browsers.of(person), route, method, world)
                 if (got := word_for(response)) != wanted:
                     wrong.append(f"{method} by {role}: {got} instead of {wanted}")
                 if method == "GET" or got in {"sign-in", "401", "403", "404", "405"}:
@@ -219,7 +241,7 @@ def test_a_page_or_the_api_answers_everybody_as_the_table_says(route: Route, wor
             if is_api and person and (method, route.text) not in NOT_BY_TOKEN:
                 with undone():
                     bearer = f"Bearer {create_token(person, 'test')[1]}"
-                    got = word_for(send(browser_of(None), route, method, world, Authorization=bearer))
+                    got = word_for(send(browsers.of(None), route, method, world, Authorization=bearer))
                 if got != wanted:
                     wrong.append(f"{method} by {role} with a token: {got} instead of {wanted}")
     assert not wrong, f"{route.text} does not answer as {TABLE.name} says:\n" + "\n".join(wrong)
@@ -231,9 +253,10 @@ CHANGING = sorted(key for key in EXPECTED if key[1] != "GET" and key[0] in ROUTE
 @pytest.mark.parametrize(("route", "method"), [pytest.param(*key, id=" ".join(key)) for key in CHANGING])
 def test_what_changes_something_is_refused_to_another_sites_page(route: str, method: str, world: World) -> None:
     """A session alone is not enough: a page elsewhere could use it, too."""
+    browsers = Browsers(world.people.values())
     before = state()
     for role in ROLES[1:]:
-        response = send(browser_of(world.people[role], csrf=True), ROUTES[route], method, world)
+        response = send(browsers.of(world.people[role], csrf=True), ROUTES[route], method, world)
         assert response.status_code == 403, f"{method} {route} by {role} without CSRF token: {response.status_code}"
         assert not changed(before)
 
@@ -266,7 +289,7 @@ def as_by_uvicorn(settings: Any) -> Callable[..., str]:
 
     def ask(person: Person | None, route: Route, method: str, world: World, **headers: str) -> str:
         browser = AsyncClient(raise_request_exception=False)
-        browser.cookies = browser_of(person).cookies
+        browser.cookies = Browsers([person]).of(person).cookies
         row = EXPECTED.get((route.text, method))
         address = route.filled(world.samples)
 
