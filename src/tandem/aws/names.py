@@ -59,6 +59,10 @@ class Names:
         """Parameter with a head node's public host key: the one that the head node writes."""
         return f"{self.parameters}/clusters/{cluster}/host-key"
 
+    def content(self, cluster: str) -> str:
+        """Parameter with where the set-up of a cluster's nodes is, and the path of their scratch file system."""
+        return f"{self.parameters}/clusters/{cluster}/content"
+
     def address(self, cluster: str) -> str:
         """Parameter with a head node's private address."""
         return f"{self.parameters}/clusters/{cluster}/address"

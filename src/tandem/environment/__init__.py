@@ -4,6 +4,7 @@ from tandem.environment.instances import INSTANCE_TYPES, Hardware
 from tandem.environment.loading import load_environment
 from tandem.environment.model import (
     Administrator,
+    AwsSettings,
     Cluster,
     Database,
     Environment,
@@ -22,6 +23,7 @@ from tandem.environment.problems import EnvironmentFileError, Problem
 __all__ = [
     "INSTANCE_TYPES",
     "Administrator",
+    "AwsSettings",
     "Cluster",
     "Database",
     "Environment",

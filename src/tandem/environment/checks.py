@@ -4,6 +4,7 @@ Each check yields problems, so that a file with a wrong type in one place still 
 """
 
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from tandem.environment.instances import INSTANCE_TYPES
 from tandem.environment.marked import Key, Marked
-from tandem.environment.model import Administrator, Database, Failover, Part
+from tandem.environment.model import Administrator, AwsSettings, Database, Failover, Part, Scratch
 from tandem.environment.problems import Problem, shown
 
 AnyPart = TypeVar("AnyPart", bound=Part)
@@ -42,9 +43,11 @@ def contradictions(marked: Marked) -> Iterator[Problem]:
         _zones_and_clusters,
         _queues,
         _mounts,
+        _scratch_sizes,
         _people,
         _failover_times,
         _database_capacity,
+        _network_on_aws,
     )
     for check in checks:
         yield from check(marked)
@@ -183,6 +186,32 @@ def _mounts(marked: Marked) -> Iterator[Problem]:
                 yield marked.problem(
                     key, f"a path apart from {other} ({where}): mounts may not overlap", shown(str(path))
                 )
+
+
+def _scratch_sizes(marked: Marked) -> Iterator[Problem]:
+    """Each kind of file system comes in sizes of its own."""
+    given = _at(marked.data, ("storage", "scratch"))
+    for name in given if isinstance(given, dict) else {}:
+        scratch = _part(Scratch, marked, ("storage", "scratch", name))
+        if scratch is None:
+            continue
+        key = ("storage", "scratch", name, "size_gib")
+        if scratch.file_system == "lustre" and scratch.size_gib != 1200 and scratch.size_gib % 2400:
+            yield marked.problem(key, "1200 or a multiple of 2400, as FSx for Lustre has them")
+        if scratch.file_system == "ebs" and scratch.size_gib > 16384:
+            yield marked.problem(key, "at most 16384, as a disk has")
+
+
+def _network_on_aws(marked: Marked) -> Iterator[Problem]:
+    """A network that all subnets fit in, and a name for what needs one."""
+    aws = _part(AwsSettings, marked, ("aws",))
+    if aws is None:
+        return
+    if not 16 <= IPv4Network(aws.vpc_cidr).prefixlen <= 20:
+        yield marked.problem(("aws", "vpc_cidr"), "a network of /16 to /20")
+    for name in ("hosted_zone", "certificate_arn"):
+        if getattr(aws, name) and not aws.host_name:
+            yield marked.problem(("aws", name), "host_name beside it: the portal's name, which the certificate is for")
 
 
 def _people(marked: Marked) -> Iterator[Problem]:

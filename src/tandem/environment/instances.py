@@ -34,6 +34,10 @@ INSTANCE_TYPES: dict[str, Hardware] = {
     "t3.large": Hardware(2, 8),
     "t3.xlarge": Hardware(4, 16),
     "t3.2xlarge": Hardware(8, 32),
+    "t4g.small": Hardware(2, 2),
+    "t4g.medium": Hardware(2, 4),
+    "t4g.large": Hardware(2, 8),
+    "t4g.xlarge": Hardware(4, 16),
     # Compute: 2 GiB a CPU.
     **_family("c5", 2, _SMALL | {"9xlarge": 36, "12xlarge": 48, "18xlarge": 72, "24xlarge": 96}),
     **_family("c5a", 2, _FIFTH),

@@ -5,6 +5,7 @@ The descriptions here are the reference page's text (`tandem schema`).
 
 import re
 from collections.abc import Iterable
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -51,6 +52,13 @@ _INSTANCE = r"[a-z][a-z0-9-]*\.[a-z0-9-]+"
 # What may stand in the comment field of /etc/passwd.
 _TEXT = r"[^\x00-\x1f\x7f:,=]*"
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]"
+_KEY_PAIR = r"[!-~](?:[ -~]*[!-~])?"
+_CERTIFICATE = r"arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+"
+_HOSTED_ZONE = r"Z[A-Z0-9]+"
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}"
+_MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+# 3.12 is the first that runs on an operating system that is still looked after.
+_PARALLELCLUSTER = r"3\.(?:1[2-9]|[2-9][0-9])\.[0-9]+"
 
 EnvironmentName = Annotated[str, *_name(_LABEL, 20, _LABEL_WORDS)]
 ZoneName = Annotated[str, *_name(_LABEL, 24, _LABEL_WORDS, "core")]
@@ -62,6 +70,26 @@ Region = Annotated[str, *_name(_REGION, 24, "an AWS region such as eu-central-1"
 InstanceType = Annotated[str, *_name(_INSTANCE, 40, "an EC2 instance type such as c5.xlarge")]
 MountPath = Annotated[str, *_name(_PATH, 100, "an absolute path of letters, digits, dots, hyphens and underscores")]
 FullName = Annotated[str, *_name(_TEXT, 120, "text without colon, comma, equals sign or control characters")]
+KeyPairName = Annotated[str, *_name(_KEY_PAIR, 255, "the name of an EC2 key pair of the region")]
+CertificateArn = Annotated[str, *_name(_CERTIFICATE, 200, "the ARN of a certificate in AWS Certificate Manager")]
+HostedZoneId = Annotated[str, *_name(_HOSTED_ZONE, 32, "the id of a Route 53 hosted zone, such as Z0123456789ABC")]
+HostName = Annotated[str, *_name(_HOST, 64, "a host name such as hpc.example.org, in lower case")]
+MailAddress = Annotated[str, *_name(_MAIL, 254, "an e-mail address")]
+ParallelClusterVersion = Annotated[
+    str, *_name(_PARALLELCLUSTER, 12, "a version of ParallelCluster from 3.12 on, such as 3.16.1")
+]
+
+
+def _network(value: str) -> str:
+    try:
+        network = IPv4Network(value)
+    except ValueError:
+        raise PydanticCustomError("network", NETWORK_ALLOWED) from None
+    return str(network)
+
+
+NETWORK_ALLOWED = "an IPv4 network such as 203.0.113.0/24, without bits behind its prefix"
+Network = Annotated[str, AfterValidator(_network), WithJsonSchema({"type": "string", "$comment": NETWORK_ALLOWED})]
 Duration = Annotated[
     int,
     BeforeValidator(_seconds),
@@ -153,23 +181,27 @@ class Shared(Part):
     """The file system that all clusters mount: homes, applications, spoolers. EFS on AWS."""
 
     path: Literal["/efs"] = Field("/efs", description="Where every cluster mounts it.")
-
-
-def _scratch_size(value: int) -> int:
-    if value != 1200 and (value <= 0 or value % 2400):
-        raise PydanticCustomError("scratch_size", "1200 or a multiple of 2400, as FSx for Lustre has them")
-    return value
+    backups: bool = Field(False, description="Whether AWS Backup keeps a copy of every day, for 35 days.")
 
 
 class Scratch(Part):
-    """The fast file system of one cluster. FSx for Lustre on AWS."""
+    """The fast file system of one cluster. Its path is there whatever it is made of."""
 
     path: MountPath = Field("", description="Where the cluster mounts it; `/fsx_<cluster>` unless given.")
-    size_gib: Annotated[int, AfterValidator(_scratch_size)] = Field(
-        1200, ge=1200, le=240_000, description="Size in GiB: 1200 or a multiple of 2400."
+    file_system: Literal["lustre", "ebs", "efs"] = Field(
+        "lustre",
+        description="What it is on AWS: `lustre` is FSx for Lustre; `ebs` a disk of the head node, which idles for "
+        "less; `efs` a file system of the cluster's own that grows by itself and costs what is in it.",
+    )
+    size_gib: int = Field(
+        1200,
+        ge=1,
+        le=240_000,
+        description="Size in GiB: 1200 or a multiple of 2400 for Lustre, up to 16384 for a disk.",
     )
     kind: Literal["scratch", "persistent"] = Field(
-        "scratch", description="`scratch` is cheaper and not replicated; `persistent` replaces failed disks by itself."
+        "scratch",
+        description="Of Lustre: `scratch` is cheaper and not replicated; `persistent` replaces failed disks by itself.",
     )
 
 
@@ -189,13 +221,17 @@ class Database(Part):
         0.5, ge=0, le=256, multiple_of=0.5, description="Smallest capacity in ACUs; 0 lets it sleep."
     )
     max_acu: float = Field(4, ge=0.5, le=256, multiple_of=0.5, description="Largest capacity in ACUs.")
+    snapshot_on_deletion: bool = Field(
+        False, description="Whether `tandem destroy` leaves a last snapshot of the database, which costs until removed."
+    )
 
 
 class Portal(Part):
     """The web portal: one portal node in each zone behind one load balancer."""
 
     port: int = Field(8443, ge=1, le=65535, description="On this machine: the port on 127.0.0.1.")
-    instance_type: InstanceType = Field("t3.medium", description="EC2 instance type of the portal nodes.")
+    instance_type: InstanceType = Field("t4g.small", description="EC2 instance type of the portal nodes.")
+    disk_gib: int = Field(20, ge=10, le=16384, description="Disk of a portal node on AWS, in GiB.")
     session_hours: int = Field(12, ge=1, le=720, description="How long a sign-in lasts, in hours.")
 
 
@@ -260,6 +296,36 @@ class LocalSettings(Part):
     idle_time: Duration = _time(120, 5, 86400, "An elastic node that idles for this long is stopped.")
 
 
+class AwsSettings(Part):
+    """What only an environment on AWS has; of no meaning on this machine."""
+
+    allowed_cidrs: list[Network] = Field(
+        [],
+        max_length=50,
+        description="Who may reach the portal: networks such as your office's. Nobody outside the environment's own "
+        "network unless given.",
+    )
+    host_name: HostName | None = Field(
+        None, description="The portal's public name; the load balancer's own unless given. A certificate needs one."
+    )
+    hosted_zone: HostedZoneId | None = Field(
+        None, description="Hosted zone in which `host_name` is entered, and by which its certificate is proved."
+    )
+    certificate_arn: CertificateArn | None = Field(
+        None,
+        description="A certificate for `host_name`. Without it, the hosted zone's; without that, a self-signed one.",
+    )
+    key_pair: KeyPairName | None = Field(
+        None, description="EC2 key pair of the head nodes' own account. Session Manager needs none."
+    )
+    nat_gateways: Literal["zone", "one"] = Field(
+        "zone", description="One in each zone; `one` is cheaper, and lost with its zone."
+    )
+    vpc_cidr: Network = Field("10.0.0.0/16", description="The environment's own network, /16 to /20.")
+    parallelcluster_version: ParallelClusterVersion = Field("3.16.1", description="Version of AWS ParallelCluster.")
+    alarm_email: MailAddress | None = Field(None, description="Who hears of alarms, after confirming by e-mail.")
+
+
 _Named = TypeVar("_Named", Queue, Cluster)
 
 
@@ -284,6 +350,12 @@ class Environment(Part):
     )
     failover: Failover = Field(Failover(), description="Times of failing over.")
     local: LocalSettings = Field(LocalSettings(), description="How it behaves on this machine.")
+    aws: AwsSettings = Field(AwsSettings(), description="What only an environment on AWS has.")
+    parallelcluster: dict[str, Any] = Field(
+        {},
+        description="Laid over every cluster's ParallelCluster configuration, in ParallelCluster's own words: mappings "
+        "key by key, lists of named things (queues, disks) by `Name`, anything else replaced.",
+    )
 
     @model_validator(mode="before")
     @classmethod

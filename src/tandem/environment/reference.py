@@ -35,6 +35,8 @@ RULES = """## What must hold between the parts
 - `poll_interval` < `suspect_after` < `down_after`; `heartbeat` < `self_fence`; and `self_fence` + `kill_time` +
   `visibility` + `poll_interval` < `take_over`: a job that lost touch has stopped before another run of it starts.
 - `min_acu` is not above `max_acu`.
+- A Lustre file system has 1200 GiB or a multiple of 2400, a disk at most 16384.
+- A certificate or a hosted zone needs the `host_name` that it is for. The network on AWS is a /16 to /20.
 """
 
 
@@ -132,6 +134,8 @@ def _kind(root: Schema, schema: Schema) -> str:
             return str(schema.get("$comment", "text"))
         case "boolean":
             return "`true` or `false`"
+        case "object":
+            return "mapping"
         case kind:
             return {"integer": "whole number", "number": "number"}[kind] + _bounds(schema)
 
