@@ -46,6 +46,12 @@ def _addresses() -> list[str]:
         return [probe.getsockname()[0]]
 
 
+def _disks() -> list[str]:
+    """The machine's block devices, whatever they are called."""
+    found = [f"/dev/{path.name.replace('!', '/')}" for path in Path("/sys/class/block").iterdir()]
+    return [name for name in found if Path(name).is_block_device()]
+
+
 def forbidden(region: Region, zone_name: str, machine: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """What a job in a zone must not manage."""
     layout = region.layout
@@ -66,7 +72,8 @@ def forbidden(region: Region, zone_name: str, machine: dict[str, list[Any]]) -> 
         "read": [
             *(str(path) for path in (CHECKOUT, region.state.root, region.state.secrets, region.file, Path.home())),
             *(f"/etc/tandem/{name}" for name in secrets),
-            *("/.storage/efs", "/etc/shadow", "/var/log/supervisord.log", "/dev/fuse", "/dev/mem", "/dev/vda"),
+            *("/.storage/efs", "/etc/shadow", "/var/log/supervisord.log", "/dev/fuse", "/dev/mem"),
+            *_disks(),
             *(f"/efs/home/{name}" for name in ("root", "nobody")),
             *(f"/proc/1/{name}" for name in ("root", "environ", "cwd/")),
             f"/proc/{init.pid}/root",
