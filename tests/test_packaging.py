@@ -9,6 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from setuptools import find_namespace_packages
 
+from tandem.local.firstjob import EXAMPLE
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 
@@ -39,6 +41,15 @@ def test_nothing_is_left_out_but_what_the_bundle_is_made_from(left_out: set[str]
     for_the_bundle = {file for file in left_out if file.startswith("tandem/site/frontend/")}
     assert left_out - for_the_bundle == set()
     assert for_the_bundle, "it would be built where it is installed"
+
+
+def test_the_first_jobs_program_comes_along(project: dict[str, Any]) -> None:
+    assert EXAMPLE.resolve() == ROOT / "examples" / "heat"
+    packages = find_namespace_packages(
+        str(SOURCE), exclude=project["tool"]["setuptools"]["packages"]["find"]["exclude"]
+    )
+    assert ".".join(EXAMPLE.relative_to(SOURCE).parts) in packages
+    assert {path.name for path in EXAMPLE.iterdir()} >= {"Makefile", "heat.c", "heat.in"}
 
 
 def test_what_it_depends_on_is_said_once(project: dict[str, Any]) -> None:

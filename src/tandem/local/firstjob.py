@@ -16,9 +16,9 @@ from tandem.local.layout import HeadHost, Layout
 from tandem.local.progress import Step, StepError
 from tandem.local.secrets import Secrets
 from tandem.local.state import State
-from tandem.local.zone import SOURCE
 
-EXAMPLE = SOURCE.parent / "examples" / "heat"
+# A link to examples/heat, so that a package has it too.
+EXAMPLE = Path(__file__).with_name("heat")
 PREFIX = "/efs/apps/heat/1.0"
 RANKS = 4
 DEADLINE = 180.0
