@@ -6,7 +6,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tandem.accounts import actions, sign_in
-from tandem.accounts.models import Person, SignInFailure
+from tandem.accounts.models import Person, SignIn, SignInFailure
 from tandem.accounts.sign_in import TRIES_PER_ACCOUNT, TRIES_PER_ADDRESS, WRONG, network_of
 
 
@@ -55,6 +55,19 @@ def test_tries_from_an_address_are_limited_whatever_accounts_they_are_at(
         assert browser.sign_in(f"name{number}", "wrong").status_code == 200
     assert browser.sign_in("ada").status_code == 429
     assert new_browser("203.0.113.9").sign_in("ada").status_code == 302
+
+
+def test_a_sign_in_ends_when_it_was_said_to_however_much_it_is_used(
+    ada: Person, browser: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.sign_in("ada")
+    end = SignIn.objects.get().expire_date
+    later = timezone.now() + timedelta(hours=6)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+    session = browser.session
+    session["anything"] = "a page may keep a message for the next one"
+    session.save()
+    assert abs(SignIn.objects.get().expire_date - end) < timedelta(minutes=1)
 
 
 def test_limits_pass_with_time(ada: Person, browser: Any) -> None:
@@ -153,7 +166,7 @@ def test_the_session_cookie_goes_to_this_host_over_tls_only(ada: Person, browser
     assert cookie["path"] == "/"
     assert cookie["domain"] == ""
     assert cookie["samesite"] == "Lax"
-    assert cookie["max-age"] == 12 * 3600
+    assert cookie["max-age"] == pytest.approx(12 * 3600, abs=60)
 
 
 def test_the_csrf_cookie_goes_to_this_host_over_tls_only(browser: Any, db: None) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
@@ -58,8 +59,9 @@ class SessionStore(DatabaseStore):
 
 @receiver(user_logged_in)
 def remember_where_from(request: HttpRequest, user: Person, **_: object) -> None:
-    """Note when and from where, for the list of active sign-ins."""
+    """Note when and from where, for the list of active sign-ins; and the end, which no later use puts off."""
     now = timezone.now()
+    request.session.set_expiry(now + timedelta(seconds=settings.SESSION_COOKIE_AGE))
     cast(SessionStore, request.session).seen_before = now
     request.session["since"] = now.isoformat()
     request.session["address"] = request.META.get("REMOTE_ADDR", "")[:45]

@@ -232,7 +232,9 @@ class Portal(Part):
     port: int = Field(8443, ge=1, le=65535, description="On this machine: the port on 127.0.0.1.")
     instance_type: InstanceType = Field("t4g.small", description="EC2 instance type of the portal nodes.")
     disk_gib: int = Field(20, ge=10, le=16384, description="Disk of a portal node on AWS, in GiB.")
-    session_hours: int = Field(12, ge=1, le=720, description="How long a sign-in lasts, in hours.")
+    session_hours: int = Field(
+        12, ge=1, le=720, description="How long a sign-in lasts, in hours, counted from signing in."
+    )
 
 
 class Spoolers(Part):
