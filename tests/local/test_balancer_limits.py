@@ -31,7 +31,8 @@ def balancer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         file.parent.mkdir(exist_ok=True)
         file.write_text(content)
     frontend = text[text.index("frontend portal") : text.index("\nbackend web")]
-    frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}", frontend)
+    # HTTP/2 is what a client and HAProxy agree on under TLS; here it has a socket of its own.
+    frontend = re.sub(r"bind fd@3 .*", f"bind unix@{address}\n    bind unix@{address}-2 proto h2", frontend)
     names = [f"{name}{ready}" for name in ("web", "api", "streams", "files") for ready in ("", "-not-ready")]
     backends = "".join(f"backend {name}\n    http-request return status 200 hdr backend {name}\n" for name in names)
     config = address.with_name("haproxy.cfg")
@@ -120,3 +121,51 @@ def test_streams_take_no_body(balancer: Path) -> None:
     assert refused.startswith("HTTP/1.1 413 ")
     assert "<dt>What to do</dt>" in refused
     assert answer(balancer, "/streams/events").startswith("HTTP/1.1 200 ")
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
+    return len(content).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + content
+
+
+def answer_2(balancer: Path, path: str, body: bytes | None, method: str = "POST", **headers: str) -> tuple[str, bytes]:
+    """Status and body of an answer over HTTP/2. Headers go out as literals, which any decoder of HPACK takes."""
+    fields = {":method": method, ":scheme": "https", ":authority": "portal", ":path": path} | headers
+    head = b"".join(
+        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in fields.items()
+    )
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(f"{balancer}-2")
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
+        connection.sendall(frame(1, 0x4 | (body is None), 1, head))
+        if body is not None:
+            connection.sendall(frame(0, 1, 1, body))
+        stream = connection.makefile("rb")
+        status, content = "", b""
+        while prefix := stream.read(9):
+            kind, flags, payload = prefix[3], prefix[4], stream.read(int.from_bytes(prefix[:3]))
+            if kind == 1:
+                # Indexed (200, 400, 404, 500 have numbers of their own) or a literal of three digits.
+                status = {0x88: "200", 0x8C: "400"}.get(payload[0], payload[2:5].decode(errors="replace"))
+            elif kind == 0:
+                content += payload
+            elif kind in (3, 7):
+                return f"reset {kind}", payload
+            if kind in (0, 1) and flags & 1:
+                break
+    return status, content
+
+
+def test_over_http_2_a_body_that_does_not_say_how_long_it_is_is_refused_too(balancer: Path) -> None:
+    status, body = answer_2(balancer, "/api/v1/jobs", b"{}")
+    assert status == "413"
+    assert json.loads(body)["status"] == 413
+    assert answer_2(balancer, "/sign-in", b"a=b")[0] == "413"
+    assert answer_2(balancer, "/api/v1/files/content", b"x", method="PUT")[0] == "413"
+
+
+def test_over_http_2_what_has_no_body_or_says_how_long_it_is_gets_through(balancer: Path) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        assert answer_2(balancer, "/api/v1/jobs", None, method=method)[0] == "200"
+    assert answer_2(balancer, "/api/v1/jobs", b"{}", **{"content-length": "2"})[0] == "200"
