@@ -68,4 +68,9 @@ def _environment(path: Path, changed: int) -> Environment:
 
 def read_secret(name: str) -> str:
     """The secret `name` from this service account's secrets directory. Raises OSError when it is not readable."""
-    return (Path(os.environ["TANDEM_SECRETS"]) / name).read_text().strip()
+    return secret_file(name).read_text().strip()
+
+
+def secret_file(name: str) -> Path:
+    """Where the secret `name` of this service account is."""
+    return Path(os.environ["TANDEM_SECRETS"]) / name

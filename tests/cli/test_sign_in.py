@@ -13,7 +13,7 @@ from tests.region import write_environment
 from tandem.accounts.models import Token
 from tandem.cli.credentials import credentials_path
 from tandem.environment import load_environment
-from tandem.local.secrets import ensure_certificates
+from tandem.local.certificates import ensure_certificates
 
 PASSWORD = "a-Good-Passw0rd!"
 

@@ -80,6 +80,24 @@ def test_another_authoritys_certificate_is_refused(host: Host) -> None:
         asyncio.run(run(host, "id", by=asyncssh.generate_private_key("ssh-ed25519")))
 
 
+def test_two_authorities_are_trusted_from_the_moment_that_they_are_named_and_one_no_more_without_a_restart(
+    own_host: Host,
+) -> None:
+    old, new = own_host.authority, asyncssh.generate_private_key("ssh-ed25519")
+
+    def trust(*authorities: asyncssh.SSHKey) -> None:
+        lines = "".join(authority.export_public_key().decode() for authority in authorities)
+        own_host.inside("sh", "-c", 'printf %s "$1" >/etc/ssh/tandem_authority.pub', "sh", lines)
+
+    trust(old, new)
+    for authority in (old, new):
+        assert asyncio.run(run(own_host, "id -un", by=authority)).strip() == "alice"
+    trust(new)
+    assert asyncio.run(run(own_host, "id -un", by=new)).strip() == "alice"
+    with pytest.raises(asyncssh.PermissionDenied):
+        asyncio.run(run(own_host, "id", by=old))
+
+
 @pytest.mark.parametrize("user", ["root", "slurm", "munge", "daemon", "sshd", "nobody", "unlisted"])
 def test_no_certificate_opens_an_account_that_is_not_listed(host: Host, user: str) -> None:
     names = [user, f"{user}@testing", "alice@testing", "root", "root@testing"]

@@ -13,7 +13,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from tandem.clusters.people import PeopleFile
-from tandem.clusters.signer import NotSigned, Rate, Signer, SignerBusy, SignerUnavailable, answers, ask, listen, serve
+from tandem.clusters.signer import (
+    AuthorityFile,
+    NotSigned,
+    Rate,
+    Signer,
+    SignerBusy,
+    SignerUnavailable,
+    answers,
+    ask,
+    listen,
+    serve,
+    signs_with,
+)
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
@@ -32,10 +44,26 @@ def people(tmp_path: Path) -> Path:
     return path
 
 
+def write_authority(path: Path) -> asyncssh.SSHKey:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    aside = path.with_suffix(".new")
+    key.write_private_key(aside)
+    aside.replace(path)
+    return key
+
+
 @pytest.fixture
-def signer(people: Path) -> Signer:
-    authority = asyncssh.generate_private_key("ssh-ed25519")
-    return Signer(authority, "testing", ["127.0.0.1"], PeopleFile(people))
+def authority(tmp_path: Path) -> Path:
+    path = tmp_path / "authority"
+    write_authority(path)
+    return path
+
+
+@pytest.fixture
+def signer(people: Path, authority: Path) -> Signer:
+    file = AuthorityFile(authority)
+    file.key()
+    return Signer(file, "testing", ["127.0.0.1"], PeopleFile(people))
 
 
 def request(**over: Any) -> dict[str, Any]:
@@ -61,6 +89,21 @@ def test_who_is_disabled_gets_nothing_from_the_next_request_on(signer: Signer, p
     write_people(people, alice=False)
     with pytest.raises(NotSigned, match="not an enabled person"):
         signer.sign(request())
+
+
+def test_it_signs_with_the_authority_that_its_file_holds_at_that_moment(signer: Signer, authority: Path) -> None:
+    before = asyncssh.import_certificate(signer.sign(request())).signing_key
+    after = write_authority(authority)
+    made = asyncssh.import_certificate(signer.sign(request())).signing_key
+    assert made.get_fingerprint() == after.get_fingerprint() != before.get_fingerprint()
+
+
+def test_an_authority_that_cannot_be_read_does_not_stop_it_from_signing(signer: Signer, authority: Path) -> None:
+    signer.sign(request())
+    authority.write_text("half a key")
+    signer.sign(request())
+    authority.unlink()
+    signer.sign(request())
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"people": [{"name": "alice"}]}', '{"people": [1]}'])
@@ -192,6 +235,15 @@ def test_it_says_that_it_is_there_without_writing_it_down(signer: Signer, tmp_pa
     with capture_logs() as logs:
         assert served(signer, path, [os.getuid()], lambda: asyncio.to_thread(answers, path))
     assert not logs
+
+
+def test_it_says_which_authority_it_signs_with(signer: Signer, authority: Path, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    after = write_authority(authority)
+    said = served(signer, path, [os.getuid()], lambda: asyncio.to_thread(signs_with, path))
+    assert said == after.get_fingerprint()
+    with pytest.raises(SignerUnavailable):
+        signs_with(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("hangs", [False, True])

@@ -11,6 +11,7 @@ from tandem.local.layout import Layout
 from tandem.local.plan import Plan, make_plan, remember_people
 from tandem.local.prepare import prepare_state
 from tandem.local.processes import Init
+from tandem.local.secrets import Secrets
 from tandem.local.state import State, write_file
 from tandem.local.zone import ORDER, core_order, zone_order
 
@@ -85,6 +86,15 @@ def test_more_nodes_restart_the_controller_and_no_node(running: Running, edited:
     plan = running.plan(edited(("elastic_nodes: 4", "elastic_nodes: 6")))
     assert plan.zones["eu-central-1a"].restart == ["slurmctld-cluster1"]
     assert "slurmctld-cluster1 in eu-central-1a restarts: jobs go on" in plan.notices()
+
+
+def test_another_authority_restarts_nothing(running: Running, environment: Environment) -> None:
+    secrets = Secrets(running.state.secrets)
+    secrets.introduce_authority()
+    secrets.replace_authority()
+    plan = running.plan(environment)
+    assert all(changes.files and not changes.restart and not changes.portal for changes in plan.zones.values())
+    assert plan.notices() == []
 
 
 def test_a_zone_that_is_gone_is_stopped_and_named(running: Running, environment: Environment) -> None:

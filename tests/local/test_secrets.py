@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from cryptography import x509
+import asyncssh
 
 from tandem.accounts.passwords import PasswordValidator
-from tandem.local.secrets import Secrets, ensure_certificates, generate_password
+from tandem.local.secrets import (
+    Secrets,
+    fingerprint,
+    generate_password,
+    new_ssh_key,
+    public_line,
+)
 
 
 def test_generated_passwords_keep_the_portals_rule_and_survive_being_copied() -> None:
@@ -34,13 +40,27 @@ def test_only_root_can_open_them(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in secrets.directory.iterdir()} == {0o600}
 
 
-def test_the_portal_certificate_is_by_the_environments_own_authority(tmp_path: Path) -> None:
-    (tmp_path / "secrets").mkdir()
-    bundle = ensure_certificates(tmp_path / "secrets", tmp_path / "ca.pem", ["localhost", "lab"])
-    authority = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
-    certificate = x509.load_pem_x509_certificate(bundle.read_bytes())
-    certificate.verify_directly_issued_by(authority)
-    assert b"PRIVATE KEY" not in (tmp_path / "ca.pem").read_bytes()
-    assert bundle.stat().st_mode & 0o777 == 0o600
-    before = bundle.read_bytes()
-    assert ensure_certificates(tmp_path / "secrets", tmp_path / "ca.pem", ["localhost"]).read_bytes() == before
+def test_an_authority_is_replaced_by_one_that_was_trusted_before_and_its_key_is_gone(tmp_path: Path) -> None:
+    secrets = Secrets(tmp_path / "secrets")
+    secrets.prepare([], [])
+    key, first = secrets.data("authority"), secrets.public_key("authority")
+    assert (secrets.trusted_authorities(), secrets.replaced_at()) == (f"{first}\n", None)
+    secrets.introduce_authority()
+    coming = secrets.authorities()["coming"]
+    secrets.introduce_authority()
+    assert secrets.authorities() == {"signing": first, "coming": coming, "leaving": None}
+    assert secrets.trusted_authorities() == f"{first}\n{coming}\n"
+    # Interrupted between its two steps, nothing has been replaced.
+    (secrets.directory / "authority.old.pub").write_text(first)
+    assert secrets.authorities() == {"signing": first, "coming": coming, "leaving": None}
+    secrets.replace_authority()
+    assert secrets.authorities() == {"signing": coming, "coming": None, "leaving": first}
+    assert secrets.replaced_at()
+    assert not [path for path in secrets.directory.iterdir() if path.read_bytes() == key]
+    secrets.drop_authority()
+    assert secrets.trusted_authorities() == f"{coming}\n"
+
+
+def test_a_fingerprint_is_the_one_that_openssh_shows() -> None:
+    key = new_ssh_key()
+    assert fingerprint(public_line(key)) == asyncssh.import_private_key(key).get_fingerprint()

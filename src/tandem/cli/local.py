@@ -163,6 +163,8 @@ def _show(found: Status) -> None:
         table.add_row(name, f"[{'green' if word == 'UP' else 'red'}]{word.lower()}[/]", "portal node")
     table.add_row("portal", "[green]up[/]" if found.portal_answers else "[red]down[/]", found.portal)
     out.print(table)
+    for notice in found.notices:
+        err.print(notice, style="yellow", markup=False)
 
 
 def logs(

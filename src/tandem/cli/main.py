@@ -55,6 +55,7 @@ SUB_COMMANDS = {
         "tandem.cli.local:logs", "Show the end of logs; without a service, list what there is.", THIS_MACHINE
     ),
     "down": SubCommand("tandem.cli.local:down", "Stop the environment.", THIS_MACHINE),
+    "keys": SubCommand("tandem.cli.keys:app", "See and replace the keys by which clusters are entered.", THIS_MACHINE),
     "zone": SubCommand("tandem.cli.local:zone", "Kill, cut off, freeze, heal or start a zone.", THIS_MACHINE),
     "drill": SubCommand(
         "tandem.cli.drills:drill",

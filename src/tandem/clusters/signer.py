@@ -7,7 +7,8 @@ not faster than `RATE`. Every answer is logged. The private half of what it sign
     {"user": "alice", "connection": "node-1:worker:7", "public_key": "ssh-ed25519 …", "terminal": false}
     {"certificate": "ssh-ed25519-cert-v01@openssh.com …"}   or   {"error": "…"}   or, too fast,   {"busy": "…"}
 
-Whether it is there at all is asked with PING, which it does not log.
+Whether it is there at all is asked with PING, which it does not log; it says which authority it signs with:
+`python -m tandem.clusters.signer authority`.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import pwd
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ import structlog
 from tandem.clusters.certificates import CONNECTION, USER_NAME, WATCH_USER, make_certificate
 from tandem.clusters.people import PeopleFile
 from tandem.environment import load_environment
-from tandem.node import read_secret, this_node
+from tandem.node import PortalNode, secret_file, this_node
 
 CALLERS = ("tandem-web", "tandem-worker")
 GROUP = "tandem"
@@ -89,10 +91,34 @@ def rate_for_one() -> Rate:
 
 
 @dataclass(slots=True)
+class AuthorityFile:
+    """The authority's key in the file at `path`, read again whenever that has been replaced."""
+
+    path: Path
+    _version: tuple[int, int] | None = field(default=None, init=False)
+    _key: asyncssh.SSHKey = field(init=False)
+
+    def key(self) -> asyncssh.SSHKey:
+        """The key that signs now. What cannot be read is not taken: the one before goes on. Raises at first."""
+        try:
+            about = self.path.stat()
+            version = (about.st_ino, about.st_mtime_ns)
+            if version != self._version:
+                self._key = asyncssh.read_private_key(self.path)
+                self._version = version
+                log.info("authority", fingerprint=self._key.get_fingerprint())
+        except (OSError, asyncssh.KeyImportError) as problem:
+            if self._version is None:
+                raise
+            log.error("the authority's key cannot be read", why=str(problem))
+        return self._key
+
+
+@dataclass(slots=True)
 class Signer:
     """Decides and signs; knows nothing of sockets."""
 
-    authority: asyncssh.SSHKey
+    authority: AuthorityFile
     environment: str
     addresses: Sequence[str]
     people: PeopleFile
@@ -121,7 +147,7 @@ class Signer:
         if key.algorithm != b"ssh-ed25519":
             raise NotSigned("only ed25519 keys are signed")
         certificate = make_certificate(
-            self.authority,
+            self.authority.key(),
             key,
             user=user,
             environment=self.environment,
@@ -164,7 +190,7 @@ async def answer_one(
             request = json.loads(await reader.readline())
         if request == PING:
             with contextlib.suppress(OSError):
-                await _reply(writer, PING)
+                await _reply(writer, PING | {"authority": signer.authority.key().get_fingerprint()})
             return
         certificate = signer.sign(request)
     except NotSigned as refusal:
@@ -242,23 +268,42 @@ async def ask(path: Path, *, user: str, connection: str, public_key: str, termin
 
 def answers(path: Path) -> bool:
     """Whether the signer at `path` is there and not hung: without it, this node cannot enter a cluster anew."""
+    return bool(_ping(path))
+
+
+def signs_with(path: Path) -> str:
+    """The fingerprint of the authority that the signer at `path` signs with. Raises SignerUnavailable."""
+    match json.loads(_ping(path) or b"{}"):
+        case {"authority": str(fingerprint)}:
+            return fingerprint
+    raise SignerUnavailable("the signer does not say which authority it signs with")
+
+
+def _ping(path: Path) -> bytes:
     try:
         with socket.socket(socket.AF_UNIX) as wire:
             wire.settimeout(PING_TIME)
             wire.connect(str(path))
             wire.sendall(json.dumps(PING).encode() + b"\n")
-            return bool(wire.recv(LINE_LIMIT))
+            return wire.recv(LINE_LIMIT)
     except OSError:
-        return False
+        return b""
+
+
+def _this_node() -> PortalNode:
+    node = this_node()
+    if node is None:
+        raise SystemExit("TANDEM_NODE is not set: the signer runs on portal nodes only")
+    return node
 
 
 async def run() -> None:
     """Serve with what this node was told, until SIGTERM."""
-    node = this_node()
-    if node is None:
-        raise SystemExit("TANDEM_NODE is not set: the signer runs on portal nodes only")
+    node = _this_node()
+    authority = AuthorityFile(secret_file("authority"))
+    authority.key()  # without one, there is nothing to do here
     signer = Signer(
-        authority=asyncssh.import_private_key(read_secret("authority")),
+        authority=authority,
         environment=load_environment(node.environment).name,
         addresses=node.portal_addresses,
         people=PeopleFile(node.people_file),
@@ -273,7 +318,10 @@ async def run() -> None:
 
 
 def main() -> None:
-    """`python -m tandem.clusters.signer`"""
+    """`python -m tandem.clusters.signer`, and with `authority`: the question which one this node's signs with."""
+    if sys.argv[1:] == ["authority"]:
+        print(signs_with(_this_node().signer_socket))
+        return
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

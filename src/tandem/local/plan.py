@@ -9,7 +9,7 @@ from tandem.local.balancer_files import PAGES
 from tandem.local.layout import Layout, ZoneLayout
 from tandem.local.processes import inits
 from tandem.local.release import current_release
-from tandem.local.render import ENVIRONMENT_FILE, Tree
+from tandem.local.render import AUTHORITY_FILES, ENVIRONMENT_FILE, Tree
 from tandem.local.state import State
 from tandem.local.zone import core_order, is_outdated, zone_order
 
@@ -150,7 +150,7 @@ def _zone_changes(zone: ZoneLayout, tree: Tree, *, new_release: bool) -> ZoneCha
             if _node_lines(tree, cluster, written=True) != _node_lines(tree, cluster, written=False):
                 restart.append(f"slurmctld-{cluster}")
             reconfigure.append(cluster)
-        if any(name.startswith(f"ssh/{cluster}/") for name in changed) or "authority.pub" in changed:
+        if any(name.startswith(f"ssh/{cluster}/") for name in changed):
             restart.append(f"sshd-{cluster}")
     return ZoneChanges(
         files=bool(changed),
@@ -160,7 +160,7 @@ def _zone_changes(zone: ZoneLayout, tree: Tree, *, new_release: bool) -> ZoneCha
         firewall=bool({"firewall.nft", "firewall-portal.nft"} & changed),
         portal=new_release
         or "node.json" in changed
-        or any(name.startswith("secrets/") for name in changed)
+        or any(name.startswith("secrets/") for name in changed.difference(AUTHORITY_FILES))
         or _environment_for_portal(tree, written=True) != _environment_for_portal(tree, written=False),
     )
 

@@ -2,12 +2,13 @@
 
 import shutil
 
+from tandem.local.certificates import ensure_certificates
 from tandem.local.commands import run_logged
 from tandem.local.layout import Layout
 from tandem.local.names import PEOPLE_FILE, SERVICE_IDS
 from tandem.local.progress import StepError
 from tandem.local.render import Tree, core_tree, first_people, zone_tree
-from tandem.local.secrets import Secrets, ensure_certificates
+from tandem.local.secrets import Secrets
 from tandem.local.state import State, ensure_directory, ensure_people_directory, move_into_storage, write_file
 
 

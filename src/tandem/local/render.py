@@ -1,7 +1,7 @@
 """The files of the zones and the core: kept in the state directory, seen inside as `/etc/tandem`, read-only."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,7 @@ from tandem.local.layout import (
     ZoneLayout,
 )
 from tandem.local.names import PEOPLE_FILE, SERVICE_IDS, SIGNER_SOCKET
-from tandem.local.secrets import Secrets
+from tandem.local.secrets import AUTHORITY, Secrets
 from tandem.local.services import core_services, supervisord_conf, zone_services
 from tandem.local.slurm_conf import slurm_conf, slurmdbd_conf
 from tandem.local.state import State, ensure_directory, is_written, write_file
@@ -28,6 +28,10 @@ from tandem.local.templating import template
 
 PORTAL_DATABASE = "tandem"
 ENVIRONMENT_FILE = "environment.yaml"
+TRUSTED_AUTHORITIES = "authority.pub"
+SIGNERS_AUTHORITY = f"secrets/signer/{AUTHORITY}"
+# Read anew whenever they are needed: what has changed in them restarts nothing.
+AUTHORITY_FILES = (TRUSTED_AUTHORITIES, SIGNERS_AUTHORITY)
 _POWER = """#!/bin/sh
 exec /opt/tandem/app/tandem/local/inside/power {direction} {cluster} "$1"
 """
@@ -77,6 +81,12 @@ class Tree:
         for path in [path for path in self.root.rglob("*") if path.is_file()]:
             if str(path.relative_to(self.root)) not in self.files:
                 path.unlink()
+
+    def write_some(self, names: Iterable[str]) -> None:
+        """Bring these files to it, and nothing else; their directories are there."""
+        for name in names:
+            file = self.files[name]
+            write_file(self.root / name, file.content, file.mode, file.owner)
 
 
 def hosts_file(layout: Layout) -> str:
@@ -182,7 +192,7 @@ def zone_tree(layout: Layout, zone: ZoneLayout, state: State, secrets: Secrets) 
     out.directory("slurm/_accounting", 0o700, "slurm")
     password = secrets.text(zone.accounting_database)
     out.file("slurm/_accounting/slurmdbd.conf", slurmdbd_conf(zone, password), 0o600, "slurm")
-    out.file("authority.pub", secrets.public_key("authority") + "\n")
+    out.file(TRUSTED_AUTHORITIES, secrets.trusted_authorities())
     for head in zone.heads:
         _add_head(out, zone, head, layout, secrets)
     out.directory("secrets", 0o755)
@@ -236,5 +246,4 @@ def _portal_secrets(secrets: Secrets) -> dict[str, dict[str, Callable[[], str]]]
         return lambda: secrets.text(name) + "\n"
 
     shared = {"database": text("database"), "django": text("django")}
-    authority = {"authority": text("authority"), "authority.pub": lambda: secrets.public_key("authority") + "\n"}
-    return {"web": shared, "worker": shared, "signer": shared | authority}
+    return {"web": shared, "worker": shared, "signer": shared | {AUTHORITY: text(AUTHORITY)}}

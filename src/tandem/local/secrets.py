@@ -2,15 +2,13 @@
 
 import secrets
 import string
+from base64 import b64decode, b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from hashlib import sha256
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tandem.local.state import ensure_directory, write_file
 
@@ -19,7 +17,8 @@ _SPECIAL = "-_.+="
 _LETTERS = "".join(letter for letter in string.ascii_letters if letter not in "lIO")
 _DIGITS = "23456789"
 
-TEN_YEARS = timedelta(days=3650)
+# The SSH authority that signs; the one that will; the public half of the one that did.
+AUTHORITY, NEW_AUTHORITY, OLD_AUTHORITY = "authority", "authority.new", "authority.old.pub"
 
 
 def generate_password(length: int = 20) -> str:
@@ -44,7 +43,7 @@ class Secrets:
         self._once("administrator", lambda: generate_password().encode())
         for name in ["database", "django", *accounting]:
             self._once(name, lambda: secrets.token_urlsafe(32).encode())
-        for name in ["authority", *(f"host-{head}" for head in heads)]:
+        for name in [AUTHORITY, *(f"host-{head}" for head in heads)]:
             self._once(name, new_ssh_key)
         for name in accounting:
             self._once(f"munge-{name}", lambda: secrets.token_bytes(128))
@@ -67,7 +66,52 @@ class Secrets:
 
     def all_texts(self) -> dict[str, bytes]:
         """Every secret by name, for the test that looks for them where they must not be."""
-        return {path.name: path.read_bytes().strip() for path in self.directory.iterdir() if path.is_file()}
+        files = (path for path in self.directory.iterdir() if path.is_file() and path.name != OLD_AUTHORITY)
+        return {path.name: path.read_bytes().strip() for path in files}
+
+    # The SSH authority, and during a rotation a second one. Each change is one rename or removal.
+
+    def authorities(self) -> dict[str, str | None]:
+        """The public halves: of the one that signs, the one that is coming, the one that is leaving."""
+        signing = self.public_key(AUTHORITY)
+        old = self.directory / OLD_AUTHORITY
+        leaving = old.read_text().strip() if old.exists() else None
+        return {
+            "signing": signing,
+            "coming": self.public_key(NEW_AUTHORITY) if (self.directory / NEW_AUTHORITY).exists() else None,
+            # Written just before the one that is coming takes its place.
+            "leaving": leaving if leaving != signing else None,
+        }
+
+    def trusted_authorities(self) -> str:
+        """What clusters trust, a line each."""
+        return "".join(f"{line}\n" for line in self.authorities().values() if line)
+
+    def introduce_authority(self) -> None:
+        """A new one is coming."""
+        self._once(NEW_AUTHORITY, new_ssh_key)
+
+    def replace_authority(self) -> None:
+        """The one that is coming signs. Of the one that signed, which is leaving, the private half is gone."""
+        write_file(self.directory / OLD_AUTHORITY, self.public_key(AUTHORITY) + "\n", 0o600)
+        (self.directory / NEW_AUTHORITY).rename(self.directory / AUTHORITY)
+        self.note_replaced()
+
+    def note_replaced(self) -> None:
+        """From this moment on, the one that is leaving signs no more."""
+        (self.directory / OLD_AUTHORITY).touch()
+
+    def replaced_at(self) -> float | None:
+        """Since when that is so, in seconds; None when none is leaving."""
+        return (self.directory / OLD_AUTHORITY).stat().st_mtime if self.authorities()["leaving"] else None
+
+    def rotation_is_under_way(self) -> bool:
+        """Whether there is more than one."""
+        return any((self.directory / name).exists() for name in (NEW_AUTHORITY, OLD_AUTHORITY))
+
+    def drop_authority(self) -> None:
+        """The one that is leaving is forgotten."""
+        (self.directory / OLD_AUTHORITY).unlink()
 
 
 def new_ssh_key() -> bytes:
@@ -83,66 +127,7 @@ def public_line(private_key: bytes) -> str:
     return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
-def ensure_certificates(directory: Path, authority: Path, names: list[str]) -> Path:
-    """A TLS authority of the environment's own, and the portal's certificate by it. Returns the file for the server.
-
-    The authority's key is thrown away: it signs one certificate, for this machine, and can never sign another.
-    """
-    bundle = directory / "portal.pem"
-    if bundle.exists() and authority.exists():
-        return bundle
-    now = datetime.now(UTC) - timedelta(minutes=5)
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Tandem authority of {directory.parent.name}")])
-    root = (
-        _certificate(root_name, root_name, root_key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    loopback = [x509.IPAddress(ip_address(address)) for address in ("127.0.0.1", "::1")]
-    certificate = (
-        _certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), root_name, key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.SubjectAlternativeName([*(x509.DNSName(name) for name in names), *loopback]), critical=False
-        )
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_file(bundle, certificate.public_bytes(serialization.Encoding.PEM) + private, 0o600)
-    write_file(authority, root.public_bytes(serialization.Encoding.PEM), 0o644)
-    return bundle
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, start: datetime
-) -> x509.CertificateBuilder:
-    return x509.CertificateBuilder(
-        issuer_name=issuer,
-        subject_name=subject,
-        public_key=key,
-        serial_number=x509.random_serial_number(),
-        not_valid_before=start,
-        not_valid_after=start + TEN_YEARS,
-    )
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs,
-        crl_sign=signs,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def fingerprint(public_key: str) -> str:
+    """What people tell keys apart by, as `ssh-keygen -l` shows it; `public_key` is in OpenSSH's one-line form."""
+    digest = sha256(b64decode(public_key.split()[1])).digest()
+    return f"SHA256:{b64encode(digest).decode().rstrip('=')}"

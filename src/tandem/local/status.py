@@ -1,15 +1,18 @@
 """What runs of an environment: zones, clusters, services, portal; as data for people and for programs."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tandem.environment import Environment
 from tandem.local.balancer import server_states
+from tandem.local.certificates import RENEWED_BEFORE, certificate_end
 from tandem.local.drill import Drill
 from tandem.local.health import cluster_answers, portal_answers
 from tandem.local.layout import Layout
 from tandem.local.processes import find_init
+from tandem.local.secrets import Secrets
 from tandem.local.state import State
 from tandem.local.supervise import ServiceState, Supervisor, UnreachableError
 
@@ -53,6 +56,7 @@ class Status:
     authority: Path
     zones: list[ZoneStatus]
     clusters: list[ClusterStatus]
+    notices: list[str]
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
@@ -89,7 +93,22 @@ def environment_status(environment: Environment) -> Status:
         authority=state.authority,
         zones=places,
         clusters=clusters,
+        notices=_notices(state),
     )
+
+
+def _notices(state: State) -> list[str]:
+    """What works today and needs somebody all the same."""
+    found = []
+    end = certificate_end(state.secrets)
+    if end and end < datetime.now(UTC) + RENEWED_BEFORE:
+        found.append(f"The portal's certificate ends on {end:%Y-%m-%d}: `tandem up` renews it.")
+    if Secrets(state.secrets).rotation_is_under_way():
+        found.append(
+            "The SSH authority is being replaced: `tandem keys show` says how far it is, "
+            "`tandem keys rotate --finish` ends it."
+        )
+    return found
 
 
 def _services(environment: str, place: str) -> list[ServiceState]:
