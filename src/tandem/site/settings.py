@@ -135,7 +135,7 @@ pymysql.install_as_MySQLdb()
 DATABASES: dict[str, dict[str, object]] = {
     "default": (
         {
-            "ENGINE": "django.db.backends.mysql",
+            "ENGINE": "tandem.site.mysql",
             "HOST": NODE.database.host,
             "PORT": NODE.database.port,
             "NAME": NODE.database.name,
