@@ -37,6 +37,9 @@ class Person(AbstractBaseUser):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     password_chosen_at = models.DateTimeField(null=True, help_text="when the person last chose a password, if ever")
+    notified_until = models.PositiveBigIntegerField(
+        default=0, help_text="id of the newest event that the person was shown as a notification"
+    )
 
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS = ["uid"]

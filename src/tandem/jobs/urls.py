@@ -3,8 +3,10 @@
 from django.urls import path
 
 from tandem.jobs import views
+from tandem.jobs.notifications import notifications
 
 urlpatterns = [
+    path("notifications", notifications, name="notifications"),
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/rows", views.rows, name="job-rows"),
     path("jobs/newer", views.newer, name="jobs-newer"),

@@ -5,10 +5,12 @@ from django.urls import URLPattern, URLResolver, include, path
 from tandem.site import health, views
 from tandem.site.api import api
 from tandem.site.api_docs import api_docs
+from tandem.site.search import search
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("cluster-pills", views.cluster_pills, name="cluster-pills"),
+    path("search", search, name="search"),
     path("healthz", health.healthz, name="healthz"),
     path("api/v1/docs", api_docs, name="api-docs"),
     path("api/v1/", api.urls),

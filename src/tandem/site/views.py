@@ -1,7 +1,8 @@
-"""Home, and the cluster pills of the top bar."""
+"""Home, and what of the top bar changes: the cluster pills."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,10 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.event_reader import newest_event_id
 from tandem.jobs.listing import UNSHOWN
 from tandem.jobs.models import FINAL_STATES, OPEN_OUTSIDE, Job, OutsideJob, Spooler
+from tandem.jobs.notifications import number_of_new
 from tandem.jobs.queries import with_last_sight
 
 SHOWN_ON_HOME = 8
@@ -48,12 +51,15 @@ def pill(cluster: Cluster, now: datetime) -> Pill:
 
 @require_GET
 def cluster_pills(request: HttpRequest) -> HttpResponse:
-    """A fragment, asked for every few seconds by every open page: reads the database only."""
+    """A fragment, asked for every few seconds by every open page: reads the database only. With it comes how many
+    notifications are new.
+    """
     now = timezone.now()
     # Not what all their nodes do: it may be long, and each open page asks again every few seconds.
     known = Cluster.objects.filter(present=True).only("name", "zone", "state", "last_answer_at").order_by("name")
     clusters = [pill(cluster, now) for cluster in known]
-    return render(request, "site/cluster_pills.html", {"clusters": clusters})
+    new = number_of_new(cast(Person, request.user))
+    return render(request, "site/cluster_pills.html", {"clusters": clusters, "new": new})
 
 
 @dataclass(frozen=True, slots=True)
