@@ -252,6 +252,22 @@ def test_storage_that_refuses_is_not_the_schedulers_no_and_nothing_is_submitted(
     assert "script" not in host.inside("ls", "/home/zed").split()
 
 
+def test_a_spooler_that_was_removed_stays_away_however_late_its_job_arrives(host: Host, slurm: Slurm) -> None:
+    host.program("sbatch", SBATCH)
+    late, other = batch_job(), batch_job()
+    script = 'mkdir -p "$1" && ln -s removed "$1/removed" && chown -R zed /efs/spoolers/zed/.tandem'
+    host.inside("sh", "-c", script, "sh", late.control)
+    refused, accepted = slurm.submit("zed", [late, other])
+    assert isinstance(refused, ClusterRefused)
+    assert "its files were removed" in str(refused)
+    assert accepted == "4711"
+    made = host.inside("ls", "/efs/spoolers/zed").split()
+    assert (late.request.directory.rpartition("/")[2] in made, other.request.directory.rpartition("/")[2] in made) == (
+        False,
+        True,
+    )
+
+
 def test_a_full_disk_submits_nothing(host: Host, slurm: Slurm) -> None:
     host.program("sbatch", SBATCH)
     host.inside(

@@ -13,7 +13,7 @@ from tandem.accounts.actions import create_token
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
 from tandem.jobs.models import Followed, Job, Placement, Spooler, new_placement_id
-from tandem.operations.leases import acquire
+from tandem.operations.leases import REAPER, acquire, lease_names
 from tandem.operations.models import Lease
 from tandem.operations.status import Status, read_status
 
@@ -38,8 +38,8 @@ def cluster() -> Cluster:
         name="cluster1", zone="a", state="UP", state_since=now, last_answer_at=now, poll_number=9, answered_poll=9
     )
     Followed.objects.create(cluster="cluster1", poll_number=9)
-    for kind in ("watch", "dispatch"):
-        assert acquire(f"{kind}:cluster1", "portal-a:host:1")
+    for name in lease_names(["cluster1"]):
+        assert acquire(name, "portal-a:host:1")
     return row
 
 
@@ -68,10 +68,15 @@ def attention(*words: str) -> Status:
 
 def test_nothing_needs_attention_while_all_is_well(cluster: Cluster) -> None:
     status = attention()
-    assert [lease.held for lease in status.leases] == [True, True]
+    assert [lease.held for lease in status.leases] == [True, True, True]
     assert {lease.node for lease in status.leases} == {"portal-a"}
     assert status.clusters[0].age is not None
     assert status.clusters[0].age < 60
+
+
+def test_a_reaper_that_nobody_runs_is_told(cluster: Cluster) -> None:
+    Lease.objects.filter(pk=REAPER).delete()
+    attention("no worker holds reaper")
 
 
 def test_a_silent_cluster_is_told_with_its_error(cluster: Cluster) -> None:
@@ -93,7 +98,7 @@ def test_a_lease_that_ran_out_is_nobodys(cluster: Cluster) -> None:
     Lease.objects.filter(name="watch:cluster1").update(expires_at=timezone.now() - timedelta(seconds=1))
     attention("no worker holds watch:cluster1")
     Lease.objects.all().delete()
-    attention("no worker holds dispatch:cluster1, watch:cluster1")
+    attention("no worker holds dispatch:cluster1, reaper, watch:cluster1")
 
 
 def test_the_job_that_waits_longest_for_a_placement_is_named(cluster: Cluster, mia: Person) -> None:

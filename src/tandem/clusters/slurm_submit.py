@@ -54,7 +54,10 @@ submission() {
 	spooler=$2 control=$3 files=$4
 	shift 4
 	umask 077
-	{ [ -d "$spooler" ] && [ -d "$control" ]; } || mkdir -p -- "$spooler" "$control" || return 65
+	if [ ! -d "$spooler" ] || [ ! -d "$control" ]; then
+		[ ! -L "$control/removed" ] || { echo 'its files were removed' >&2; return 65; }
+		mkdir -p -- "$spooler" "$control" || return 65
+	fi
 	cd -- "$spooler" || return 65
 	if [ "$files" -gt 0 ]; then
 		input_files "$@" || return
@@ -95,8 +98,13 @@ mark=$1 count=$2
 read -r end && [ "$end" = "$mark" ] || exit 66
 shift 2
 umask 077
-refer_to $((2 * count))
-eval "mkdir -p -- $references" 2>/dev/null
+# What was removed stays away, however late this comes: nobody would remove it a second time.
+references='' number=0
+while [ "$number" -lt $((2 * count)) ]; do
+	number=$((number + 2))
+	eval "[ -L \"\${$number}/removed\" ]" || references="$references \"\${$((number - 1))}\" \"\${$number}\""
+done
+[ -z "$references" ] || eval "mkdir -p -- $references" 2>/dev/null
 shift $((2 * count))
 which=0
 while [ "$which" -lt "$count" ]; do

@@ -23,7 +23,14 @@ RENEW_EVERY = 2.0
 STUCK_AFTER = 90.0
 # So many times in a row a node has to be found unfit before its leases are given back: one may have been a hiccup.
 UNFIT_AFTER = 2
+REAPER = "reaper"
+OF_A_CLUSTER = ("watch", "dispatch")
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def lease_names(clusters: Iterable[str]) -> list[str]:
+    """Every lease that some worker is to hold."""
+    return [f"{kind}:{cluster}" for cluster in clusters for kind in OF_A_CLUSTER] + [REAPER]
 
 
 def acquire(name: str, holder: str, duration: timedelta = DURATION) -> bool:

@@ -13,9 +13,9 @@ from django.db.models import Count, Min, Q, QuerySet
 from tandem.clock import database_now
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState
+from tandem.operations.leases import lease_names
 from tandem.operations.models import Lease
 
-KINDS = ("watch", "dispatch")
 # A job that is due is placed within a second or two; polls come every few seconds and are followed at once.
 PLACED_WITHIN = timedelta(seconds=30)
 POLLS_BEHIND = 3
@@ -150,11 +150,8 @@ def _words(about: object) -> str:
 
 def _leases(now: datetime) -> list[LeaseStatus]:
     rows = {row.name: row for row in Lease.objects.all()}
-    expected = [
-        f"{kind}:{name}"
-        for name in Cluster.objects.filter(present=True).values_list("name", flat=True)
-        for kind in KINDS
-    ]
+    clusters = list(Cluster.objects.filter(present=True).values_list("name", flat=True))
+    expected = lease_names(clusters) if clusters else []  # a development server has no workers
     found = []
     for name in sorted(expected):
         row = rows.get(name)

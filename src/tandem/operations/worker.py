@@ -22,7 +22,6 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 log = structlog.get_logger()
 
-REAPER = "reaper"
 PEOPLE_EVERY = 2.0
 FORGET_EVERY = 600.0
 IDLE = 0.25
@@ -91,7 +90,7 @@ def main() -> int:
     from tandem.clusters import signer
     from tandem.clusters.watch import sync_clusters
     from tandem.node import this_environment, this_node
-    from tandem.operations.leases import LeaseKeeper
+    from tandem.operations.leases import LeaseKeeper, lease_names
 
     environment, node = this_environment(), this_node()
     if environment is None or node is None:
@@ -110,9 +109,8 @@ def main() -> int:
             connection.close()
             stopping.wait(AFTER_FAILURE)
     names = [cluster.name for cluster in environment.clusters]
-    leases = [f"{kind}:{name}" for name in names for kind in ("watch", "dispatch")] + [REAPER]
     fit = partial(signer.answers, node.signer_socket)
-    keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", leases, fit)
+    keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", lease_names(names), fit)
     loops = [Loop("people", _publish, stopping), Loop("past", _forget, stopping)]
     for cluster in names:
         loops.append(_watch_loop(cluster, stopping, keeper.holds))
@@ -191,6 +189,7 @@ def _reaper_loop(stopping: threading.Event, holds: Callable[[str], bool]) -> Loo
     from tandem.clusters.door import get_door
     from tandem.jobs.spoolers.reaper import Reaper, expire_after
     from tandem.node import this_environment
+    from tandem.operations.leases import REAPER
 
     return Loop(REAPER, Reaper(get_door(), expire_after(this_environment())).step, stopping, holds)
 

@@ -18,8 +18,8 @@ from tandem.jobs.spoolers.removal import MORE, NO_STORAGE, REMOVE, TOO_LATE
 NAME = "0b9f2c1e-0000-4000-8000-000000000001"
 
 
-def remove(spooler: Path, begin_by: int | None = None, work: str = "20") -> subprocess.CompletedProcess[bytes]:
-    words = [str(spooler), str(begin_by or int(time.time()) + 60), work]
+def remove(spooler: Path, *controls: Path, begin_by: int | None = None) -> subprocess.CompletedProcess[bytes]:
+    words = [str(spooler), str(begin_by or int(time.time()) + 60), "20", *map(str, controls)]
     return subprocess.run(["/bin/sh", "-c", REMOVE, "sh", *words], capture_output=True, check=False)
 
 
@@ -55,6 +55,14 @@ def test_all_of_it_goes_and_nothing_else(spooler: Path, home: Path) -> None:
     assert remove(spooler).returncode == 0
     assert sorted(path.name for path in home.iterdir()) == [".tandem", "other"]
     assert str((home / ".tandem" / "job" / "claim.0.0").readlink()).startswith("run:")
+
+
+def test_it_is_noted_beside_the_claims(spooler: Path, home: Path) -> None:
+    control = home / ".tandem" / "job"
+    assert remove(spooler, control, home / ".tandem" / "another").returncode == 0
+    assert sorted(path.name for path in control.iterdir()) == ["claim.0.0", "removed"]
+    assert (control / "removed").is_symlink()
+    assert not (home / ".tandem" / "another").exists()
 
 
 def test_links_are_removed_and_never_followed(spooler: Path, tmp_path: Path, home: Path) -> None:
@@ -104,7 +112,7 @@ def test_what_takes_longer_says_that_there_is_more(spooler: Path, tmp_path: Path
     slow.mkdir()
     (slow / "rm").write_text("#!/bin/sh\nexec sleep 60\n")
     (slow / "rm").chmod(0o755)
-    words = [str(spooler), str(int(time.time()) + 60), "0.2"]
+    words = [str(spooler), str(int(time.time()) + 60), "0.2"]  # seconds to work
     environment = {"PATH": f"{slow}:{os.environ['PATH']}"}
     done = subprocess.run(["/bin/sh", "-c", REMOVE, "sh", *words], env=environment, capture_output=True, check=False)
     assert done.returncode == MORE
@@ -125,6 +133,6 @@ def test_a_second_cluster_is_given_time_to_begin_and_a_late_one_is_over_in_time(
             raise ClusterUnreachable("no")
 
     spooler = Spooler(owner=Person(username="ada"))
-    assert removal.remove(cast(Door, SlowDoor()), spooler, ["a", "b", "c"]).silent
+    assert removal.remove(cast(Door, SlowDoor()), spooler, [], ["a", "b", "c"]).silent
     assert begin_by[1] > 1000 + removal.DEADLINE
     assert max(begin_by) + removal.WORK <= 1000 + removal.OVER_AFTER

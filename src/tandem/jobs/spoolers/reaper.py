@@ -88,13 +88,13 @@ class Reaper:
         # A disabled person cannot enter the clusters, not even to have something removed: that waits.
         candidates = due().filter(owner__is_active=True).select_related("owner")
         spooler = candidates.order_by("remove_not_before", "expires_at").first()
-        job = spooler.jobs.first() if spooler else None
-        clusters = answering_clusters(job) if job else []
+        jobs = list(spooler.jobs.select_related("owner")) if spooler else []
+        clusters = answering_clusters(jobs[0]) if jobs else []
         if spooler is None or not clusters:
             return False  # nothing to do, or nobody to do it: it waits
         if not due().filter(pk=spooler.pk).update(removing_until=timezone.now() + timedelta(seconds=OVER_AFTER)):
             return True  # its owner, or another worker, got there first
-        self.note(spooler, remove(self._door, spooler, clusters))
+        self.note(spooler, remove(self._door, spooler, jobs, clusters))
         return True
 
     @done_again

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from tandem.clusters.door import Answer, AnswerLost, ClusterRefused, ClusterUnreachable, Door, Lane
-from tandem.jobs.models import Spooler
+from tandem.jobs.models import Job, Spooler
 
 # Seconds. A large tree takes several calls, each of which gets some way.
 WORK = 30
@@ -16,16 +16,22 @@ DEADLINE = WORK + 10.0
 # A call that was given up is sure to be over after this long, wherever it hung.
 OVER_AFTER = 120
 
-# Arguments: spooler, last second in which to begin, seconds to work. A directory that its owner may not write to keeps
-# `rm` from its work: it is opened and tried again. What a link leads to is never touched, not even the spooler's own.
+# Arguments: spooler, last second in which to begin, seconds to work, control directories. In these it is noted first,
+# for a submission that arrives after all to see. A directory that its owner may not write to keeps `rm` from its work:
+# it is opened and tried again. What a link leads to is never touched, not even the spooler's own.
 REMOVE = """
 [ "$(date +%s)" -le "$2" ] || exit 4
 cd -P -- "${1%/*}" 2>/dev/null || exit 3
-timeout "$3" /bin/sh -c '
+name=${1##*/} seconds=$3
+shift 3
+for control; do
+    [ ! -d "$control" ] || ln -sT removed "$control/removed" 2>/dev/null
+done
+timeout "$seconds" /bin/sh -c '
     rm -rf --one-file-system -- "./$1" 2>/dev/null && exit
     find "./$1" -xdev -type d ! -perm -u=rwx -exec chmod u+rwx {} \\; 2>/dev/null
     exec rm -rf --one-file-system -- "./$1"
-' sh "${1##*/}"
+' sh "$name"
 """
 NO_STORAGE, TOO_LATE, MORE = 3, 4, 124
 
@@ -45,12 +51,13 @@ class Outcome:
     silent: bool = False
 
 
-def remove(door: Door, spooler: Spooler, clusters: list[str]) -> Outcome:
-    """Try it through the first of `clusters` that lets its owner in."""
+def remove(door: Door, spooler: Spooler, jobs: list[Job], clusters: list[str]) -> Outcome:
+    """Try it through the first of `clusters` that lets its owner in. `jobs`: all that it is the spooler of."""
     outcome = Outcome("no cluster answers", silent=True)
     owner, last = spooler.owner.username, time.time() + OVER_AFTER - WORK
     for cluster in clusters:
-        arguments = (spooler.path, str(int(min(time.time() + DEADLINE, last))), str(WORK))
+        begin_by = str(int(min(time.time() + DEADLINE, last)))
+        arguments = (spooler.path, begin_by, str(WORK), *(job.control_path for job in jobs))
         try:
             # Not on the lane of dispatch: large trees take long.
             answer = door.run(owner, cluster, REMOVE, arguments, deadline=DEADLINE, lane=Lane.PAGE)
