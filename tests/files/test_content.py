@@ -178,6 +178,29 @@ def test_a_silent_cluster_is_to_be_tried_again(alices: Client, monkeypatch: pyte
     assert fetch(alices, "~/a")[0].status_code == 503
 
 
+def test_a_cluster_that_dies_while_it_sends_leaves_no_whole_looking_file(
+    alices: Client, own_host: Host, own_door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.jobs.downloads.get_door", lambda: own_door)
+    own_host.inside("sh", "-c", "head -c 200000000 /dev/zero >/home/alice/large")
+    got = 0
+
+    async def work() -> None:
+        nonlocal got
+        browser = AsyncClient()
+        browser.cookies = alices.cookies
+        response: Any = await browser.get(f"{ADDRESS}?path=~/large")
+        assert response["Content-Length"] == "200000000"
+        async for piece in response:
+            if not got:
+                own_host.inside("pkill", "-KILL", "-u", "alice", "sshd")
+            got += len(piece)
+
+    with pytest.raises(ConnectionResetError, match="not sent whole"):
+        asyncio.run(work())
+    assert 0 < got < 200_000_000
+
+
 def test_the_file_that_is_sent_does_not_lie_on_the_portal_node(alices: Client, tmp_path: Path, settings: Any) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
     assert put("~/large", b"x" * 4_000_000, cookies(alices))[0] == 201

@@ -128,6 +128,33 @@ def test_a_full_disk_is_said_and_leaves_nothing(host: Host, real_door: Door, fol
     assert host.inside("cat", f"{folder}/a") == "old\n"
 
 
+@pytest.mark.parametrize(("program", "words"), [("head", "head: error writing 'standard output'"), ("sync", "sync: x")])
+def test_a_quota_that_is_used_up_is_said_and_leaves_nothing(
+    host: Host, real_door: Door, folder: str, program: str, words: str
+) -> None:
+    """Whether the file system says so at once or, as NFS does, when all was written."""
+    host.inside("sh", "-c", 'echo old >"$1/a"; chown alice "$1/a"', "sh", folder)
+    elsewhere = '[ "${0##*/}" = sync ] || [ -f /proc/self/fd/1 ] || exec /usr/bin/head "$@"'
+    host.program(program, f'#!/bin/sh\n{elsewhere}\necho "{words}: Disk quota exceeded" >&2\nexit 1\n')
+    try:
+        full = refused(lambda: put(real_door, f"{folder}/a".encode(), [b"new"], 3, over=True))
+    finally:
+        host.inside("rm", f"/opt/slurm/bin/{program}")
+    assert (full.status, "quota" in str(full)) == (507, True)
+    assert left_in(host, folder) == ["a"]
+    assert host.inside("cat", f"{folder}/a") == "old\n"
+
+
+def test_what_a_dead_head_node_left_of_an_upload_goes_with_the_next(host: Host, real_door: Door, folder: str) -> None:
+    script = """cd "$1" && touch .tandem-upload-goingonnow
+        touch -d '2 hours ago' .tandem-upload-deadanhour .tandem-upload-somebodys1 .tandem-upload-not-ours
+        chown alice .tandem-upload-goingonnow .tandem-upload-deadanhour .tandem-upload-not-ours"""
+    host.inside("sh", "-c", script, "sh", folder)
+    put(real_door, f"{folder}/a".encode(), [b"x"], 1)
+    left = [".tandem-upload-goingonnow", ".tandem-upload-not-ours", ".tandem-upload-somebodys1", "a"]
+    assert sorted(left_in(host, folder)) == left
+
+
 def test_a_folder_that_vanishes_on_the_way_is_said(host: Host, real_door: Door, folder: str) -> None:
     def vanish() -> bytes:
         script = 'until ls -A "$1" | grep -q tandem; do :; done; rm -r "$1"'

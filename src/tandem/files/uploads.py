@@ -21,7 +21,8 @@ ASIDE = ".tandem-upload-"
 
 # Arguments: folder, name, `over` to replace a file of this name. The working directory is held: a folder that is
 # renamed meanwhile is still the one, and one that is deleted is missed when the file gets its name. A link of this name
-# is replaced, not followed. A new name is given as a second one, which fails if another upload was quicker.
+# is replaced, not followed. A new name is given as a second one, which fails if another upload was quicker. What a head
+# node that died left of an upload goes with the next one into the folder: nothing has been written to it for an hour.
 TAKE = (
     RESOLVE
     + r"""
@@ -33,6 +34,7 @@ trap '' PIPE
 trap 'exit 5' HUP INT TERM
 aside=
 trap '[ -z "$aside" ] || rm -f -- "$aside"' EXIT
+find . -maxdepth 1 -name '.tandem-upload-??????????' -type f -uid "$(id -u)" -mmin +60 -delete 2>/dev/null
 aside=$(mktemp ./.tandem-upload-XXXXXXXXXX) || exit 4
 head -c "$DATA_SIZE" >"$aside" || exit 4
 size=$(stat -c %s -- "$aside") || exit 4

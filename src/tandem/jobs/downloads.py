@@ -116,7 +116,11 @@ async def content(viewer: Viewer, pieces: AsyncIterator[bytes], first: bytes, si
                 yield piece
             if left <= 0:
                 return
-            piece = await anext(pieces, b"")
+            why = "the file became shorter, or the person was signed out"
+            try:
+                piece = await anext(pieces, b"")
+            except DoorError as broken:
+                piece, why = b"", str(broken)
             if not piece or await standing.lost():
-                log.warning("download broke", person=viewer.username, left=left)
-                raise ConnectionResetError("the file became shorter, or the person was signed out, while it was sent")
+                log.warning("download broke", person=viewer.username, left=left, why=why)
+                raise ConnectionResetError(f"the file was not sent whole: {why}")
