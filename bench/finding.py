@@ -66,7 +66,7 @@ class Browser:
 
 
 def listing(lab: Lab, token: str) -> list[Row]:
-    """The jobs page and the API with many jobs stored and many waiting, beside Slurm's own lists of what it knows."""
+    """The pages of jobs and spoolers and their API with many stored, beside Slurm's own lists of what waits there."""
     lab.on_head(CLEAR)
     stored = lab.on_portal(FILL, str(STORED), lab.person)
     lab.on_head(SBATCH_PARALLEL, str(QUEUED), "4")
@@ -75,31 +75,40 @@ def listing(lab: Lab, token: str) -> list[Row]:
     sacct = lab.on_head(COMMAND, str(LOOKS), "sacct", "-X", "-u", lab.person)
     rows = []
     with Requests(lab, token) as portal:
-        for words, query in VIEWS:
-            asked = f"?{urlencode(query)}" if query else ""
-            pages = several(lambda asked=asked: browser.get(f"/jobs/{asked}"))
-            answers = several(lambda asked=asked: portal("GET", f"/jobs{asked}"))
-            beside, name = (sacct, "sacct") if "state" in query or "search" in query else (squeue, "squeue")
-            rows += [
-                Row(
-                    f"jobs page, {stored} stored and {QUEUED} waiting: {words}, beside `{name}` of the waiting ones",
-                    milliseconds(pages),
-                    milliseconds(beside),
-                    median(pages) / median(beside),
-                    TARGET,
-                ),
-                Row(f"`GET /api/v1/jobs`, {stored} stored: {words}", milliseconds(answers), target=TARGET),
-            ]
-        page = browser.get("/jobs/")
-        for _ in range(20):
-            cursor = re.search(r'href="[^"]*[?&;]cursor=([^"&]+)"[^>]*>Next', page.replace("\n", ""))
-            if cursor is None:
-                raise SystemExit("the list has no further page")
-            page = browser.get(f"/jobs/?cursor={cursor[1]}")
-        deep = several(lambda: browser.get(f"/jobs/?cursor={cursor[1]}"))
-        rows.append(Row(f"jobs page, {stored} stored: page 21", milliseconds(deep), target=TARGET))
+        for room in ("jobs", "spoolers"):
+            for words, query in VIEWS:
+                path = f"{room}/?{urlencode(query)}"
+                pages = several(lambda path=path: browser.get(f"/{path}"))
+                answers = several(lambda path=path: portal("GET", f"/{path.replace('/', '')}"))
+                beside, name = (sacct, "sacct") if "state" in query or "search" in query else (squeue, "squeue")
+                rows += [
+                    Row(
+                        f"{room} page, {stored} stored, {words}, beside `{name}` of {QUEUED} waiting ones",
+                        milliseconds(pages),
+                        milliseconds(beside),
+                        median(pages) / median(beside),
+                        TARGET,
+                    ),
+                    Row(f"`GET /api/v1/{room}`, {stored} stored, {words}", milliseconds(answers), target=TARGET),
+                ]
+            deep = page_21(browser, f"/{room}/")
+            times = several(lambda deep=deep: browser.get(deep))
+            rows.append(Row(f"{room} page, {stored} stored, page 21", milliseconds(times), target=TARGET))
+        home = several(lambda: browser.get("/"))
+        rows.append(Row(f"home, {stored} jobs stored and {QUEUED} waiting", milliseconds(home), target=TARGET))
     lab.on_head(CLEAR)
     return rows
+
+
+def page_21(browser: Browser, path: str) -> str:
+    """The address of a list's page that is far behind, as one gets there."""
+    address = path
+    for _ in range(20):
+        cursor = re.search(r'href="[^"]*[?&;]cursor=([^"&]+)"[^>]*>Next', browser.get(address).replace("\n", ""))
+        if cursor is None:
+            raise SystemExit(f"{path} has no further page")
+        address = f"{path}?cursor={cursor[1]}"
+    return address
 
 
 def several(look: Any) -> list[float]:

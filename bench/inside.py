@@ -86,6 +86,7 @@ print(json.dumps(times))
 # Arguments: how many, whose. Stores so many jobs that are over, as a year or two of work leaves them.
 FILL = """
 import json, sys
+from datetime import timedelta
 import django
 django.setup()
 from django.utils import timezone
@@ -97,7 +98,7 @@ states = ["COMPLETED"] * 8 + ["FAILED", "CANCELLED"]
 payload = "#!/bin/bash\\n" + "# What people's scripts are long of.\\n" * 40
 for start in range(Job.objects.count(), wanted, 1000):
     numbers = range(start, min(start + 1000, wanted))
-    spoolers = [Spooler(owner=owner, name=f"case {number}") for number in numbers]
+    spoolers = [Spooler(owner=owner, name=f"case {number}", expires_at=now + timedelta(days=7)) for number in numbers]
     Spooler.objects.bulk_create(spoolers)
     Job.objects.bulk_create(
         Job(owner=owner, spooler=spooler, name=spooler.name, project=f"project {number % 40}",

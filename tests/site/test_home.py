@@ -83,13 +83,22 @@ def test_home_has_what_runs_outside_the_portal_too(browser: Client, mia: Person)
     assert "gone by" not in shown
 
 
+def test_home_offers_no_spooler_whose_files_are_gone(browser: Client, mia: Person) -> None:
+    job(mia, "still there", "COMPLETED")
+    gone = job(mia, "emptied", "COMPLETED")
+    Spooler.objects.filter(pk=gone.spooler_id).update(removed_at=timezone.now())
+    spoolers = page(browser.get("/", secure=True)).partition("Recent spoolers")[2]
+    assert "still there" in spoolers
+    assert "emptied" not in spoolers
+
+
 def test_home_costs_the_same_queries_however_much_there_is(
     browser: Client, mia: Person, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(12):
         job(mia, f"running {number}")
         job(mia, f"over {number}", "COMPLETED")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         browser.get("/", secure=True)
 
 

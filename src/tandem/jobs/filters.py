@@ -22,7 +22,7 @@ GROUPS = {
 }
 LONGEST_SEARCH = 100
 MOST_BY_SCHEDULER_ID = 200
-_ID = re.compile(r"[0-9a-fA-F-]{4,36}")
+ID = re.compile(r"[0-9a-fA-F-]{4,36}")
 _SCHEDULER_ID = re.compile(r"(\d{1,10})(?:_\d{1,9})?")
 
 
@@ -150,7 +150,7 @@ def _moment(day: date | datetime | None, *, at_end: bool) -> datetime | None:
 
 def _found_by(words: str) -> Q:
     found = Q(low_name__contains=words.lower()) | Q(low_project__contains=words.lower())
-    if _ID.fullmatch(words):
+    if ID.fullmatch(words):
         found |= has_id(words)
     if match := _SCHEDULER_ID.fullmatch(words):
         # Looked up first: a scheduler's ids are few, and what remains is one pass over one table.
@@ -161,7 +161,7 @@ def _found_by(words: str) -> Q:
 
 def _outside_found_by(words: str) -> Q:
     found = Q(low_name__contains=words.lower())
-    if _ID.fullmatch(words):
+    if ID.fullmatch(words):
         found |= has_id(words)
     if match := _SCHEDULER_ID.fullmatch(words):
         found |= Q(scheduler_id=match[1])

@@ -253,4 +253,5 @@ def span(duration: timedelta) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     while len(parts) > 1 and not parts[0][0]:
         parts.pop(0)
-    return " ".join(f"{number} {unit}" for number, unit in parts[:2])
+    said = [part for part in parts[:2] if part[0]] or parts[-1:]
+    return " ".join(f"{number} {unit}" for number, unit in said)

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import Cluster
-from tandem.jobs.filters import ACTIVE, ENDED, ListFilters
+from tandem.jobs.filters import ACTIVE, ENDED, JobFilters, ListFilters
 from tandem.jobs.models import Job, JobState, OutsideJob
 from tandem.jobs.queries import AnyJob, with_last_sight
 from tandem.lists import ROWS_A_PAGE, Filter, Page, Toolbar, after, cursor_at, first_of
@@ -95,13 +95,11 @@ def rows_of(person: Person, ids: Iterable[uuid.UUID]) -> list[Job | OutsideJob]:
 
 def toolbar(person: Person, filters: ListFilters) -> Toolbar:
     """Search and filters, as they are set."""
-    clusters = list(Cluster.objects.filter(present=True).order_by("name"))
-    queues = sorted({queue["name"] for cluster in clusters for queue in cluster.queues})
-    names = [(cluster.name, cluster.name) for cluster in clusters]
+    cluster, queue = cluster_fields(filters, is_first=True)
     fields = [
         Filter("state", "State", value=",".join(filters.state), choices=STATES, is_first=True),
-        Filter("cluster", "Cluster", value=filters.cluster, choices=names, is_first=True),
-        Filter("queue", "Queue", value=filters.queue, choices=[(name, name) for name in queues]),
+        cluster,
+        queue,
         Filter("project", "Project", "text", filters.project),
         Filter("since", "Submitted from", "date", _day(filters.since)),
         Filter("until", "Submitted until", "date", _day(filters.until)),
@@ -110,6 +108,17 @@ def toolbar(person: Person, filters: ListFilters) -> Toolbar:
     if person.is_administrator:
         fields.insert(2, Filter("owner", "Owner", "text", filters.owner))
     return Toolbar(fields, filters.search, "Name, project, id or Slurm id")
+
+
+def cluster_fields(filters: JobFilters, *, is_first: bool = False) -> tuple[Filter, Filter]:
+    """Where a job is: cluster, which may always be in view, and queue."""
+    clusters = list(Cluster.objects.filter(present=True).only("name", "queues").order_by("name"))
+    queues = sorted({queue["name"] for cluster in clusters for queue in cluster.queues})
+    names = [(cluster.name, cluster.name) for cluster in clusters]
+    return (
+        Filter("cluster", "Cluster", value=filters.cluster, choices=names, is_first=is_first),
+        Filter("queue", "Queue", value=filters.queue, choices=[(name, name) for name in queues]),
+    )
 
 
 def _day(day: object) -> str:

@@ -55,6 +55,7 @@ class Spooler(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     name = models.CharField(max_length=200)
+    renamed = models.BooleanField(default=False, help_text="whether its name may be another one than its job's")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
     kept = models.BooleanField(default=False, help_text="its owner wants it to stay for ever")
@@ -68,10 +69,16 @@ class Spooler(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["created_at", "id"]),
-            models.Index(fields=["owner", "created_at", "id"]),
-            models.Index(fields=["owner", "removed_at", "created_at", "id"]),
-            models.Index(fields=["removed_at", "created_at", "id"]),
+            # The first two are for lists, like those of jobs.
+            models.Index(
+                fields=["owner", "created_at", "id", "removed_at", "kept", "expires_at"],
+                name="jobs_spooler_list_own",
+            ),
+            models.Index(
+                fields=["created_at", "id", "owner", "removed_at", "kept", "expires_at"],
+                name="jobs_spooler_list_all",
+            ),
+            models.Index(fields=["renamed", "owner"]),
             models.Index(fields=["removed_at", "kept", "expires_at"]),
         ]
 

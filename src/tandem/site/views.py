@@ -17,6 +17,7 @@ from tandem.jobs.listing import UNSHOWN
 from tandem.jobs.models import FINAL_STATES, OPEN_OUTSIDE, Job, OutsideJob, Spooler
 from tandem.jobs.notifications import number_of_new
 from tandem.jobs.queries import with_last_sight
+from tandem.lists import first_of
 
 SHOWN_ON_HOME = 8
 SPOOLERS_ON_HOME = 5
@@ -90,13 +91,14 @@ def home(request: HttpRequest) -> HttpResponse:
     mine = with_last_sight(Job.objects.filter(owner=request.user.pk).defer(*UNSHOWN))
     outside = with_last_sight(OutsideJob.objects.filter(OPEN_OUTSIDE, owner=request.user.pk))
     going_on: list[Job | OutsideJob] = [
-        *mine.exclude(state__in=FINAL_STATES).order_by("-created_at")[:SHOWN_ON_HOME],
-        *outside.order_by("-created_at")[:SHOWN_ON_HOME],
+        *first_of(mine.exclude(state__in=FINAL_STATES).order_by("-created_at", "-id"), SHOWN_ON_HOME),
+        *first_of(outside.order_by("-created_at", "-id"), SHOWN_ON_HOME),
     ]
+    spoolers = Spooler.objects.filter(owner=request.user.pk, removed_at=None)
     context = {
         "active": sorted(going_on, key=lambda job: job.created_at, reverse=True)[:SHOWN_ON_HOME],
         "ended": mine.filter(ended_at__isnull=False).order_by("-ended_at")[:SHOWN_ON_HOME],
-        "spoolers": Spooler.objects.filter(owner=request.user.pk).order_by("-created_at")[:SPOOLERS_ON_HOME],
+        "spoolers": spoolers.order_by("-created_at", "-id")[:SPOOLERS_ON_HOME],
         "clusters": [cluster_card(one) for one in Cluster.objects.filter(present=True).order_by("name")],
     }
     if request.headers.get("HX-Request"):

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from tandem.accounts.models import Person
 from tandem.jobs.models import Job, JobState, Spooler
+from tandem.jobs.spoolers.actions import rename_spooler
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,16 @@ def test_an_empty_list_says_what_belongs_there(adas: Client) -> None:
     assert "No spooler found" in text(adas, "/spoolers/?search=x")
 
 
+def test_a_list_of_nothing_but_removed_ones_leads_to_them(
+    ada: Person, adas: Client, over: Callable[..., Spooler]
+) -> None:
+    over(ada, "gone", removed_at=timezone.now())
+    page = text(adas, "/spoolers/")
+    assert "No files are left" in page
+    assert 'href="/spoolers/?files=removed"' in page
+    assert 'id="filter-files"' in page
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -59,7 +70,9 @@ def test_an_empty_list_says_what_belongs_there(adas: Client) -> None:
         ("search=WIND", {"tunnel"}),
         ("state=RUNNING", {"tunnel"}),
         ("state=ENDED", {"mesh study", "kept one"}),
-        ("project=wind", {"tunnel"}),
+        ("state=ENDED&search=st", {"mesh study"}),
+        ("cluster=cluster2&queue=long", {"tunnel"}),
+        ("project=Wind", {"tunnel"}),
         ("files=kept", {"kept one"}),
         ("files=soon", {"mesh study"}),
         ("files=removed", {"gone"}),
@@ -78,11 +91,35 @@ def test_the_list_can_be_narrowed(
     over(ada, "mesh study", expires_at=timezone.now() + timedelta(days=2))
     over(ada, "kept one", kept=True)
     over(ada, "gone", removed_at=timezone.now())
-    make_job(ada, "tunnel", state=JobState.RUNNING, project="wind")
+    make_job(ada, "tunnel", state=JobState.RUNNING, project="Wind", cluster="cluster2", queue="long")
     page = text(adas, f"/spoolers/?{query}")
     rows = page[page.index('id="list"') :]
     names = {"mesh study", "tunnel", "kept one", "gone"}
     assert {name for name in names if f'title="{name}">{name}</a>' in rows} == found
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("search=MESH", {"mesh study"}), ("search=finer", {"finer study"}), ("search=tunnel", {"finer study"})],
+)
+def test_a_spooler_is_found_by_its_own_name_and_by_its_jobs(
+    few: int,
+    query: str,
+    found: set[str],
+    ada: Person,
+    bob: Person,
+    adas: Client,
+    over: Callable[..., Spooler],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many jobs are found."""
+    monkeypatch.setattr("tandem.jobs.spoolers.listing.FEW", few)
+    over(ada, "mesh study")
+    over(bob, "mesh tunnel")
+    rename_spooler(over(ada, "tunnel"), ada, "Finer study")
+    page = text(adas, f"/spoolers/?{query}").casefold()
+    assert {name for name in ("mesh study", "finer study", "mesh tunnel") if f">{name}</a>" in page} == found
 
 
 @pytest.mark.parametrize("query", ["state=NONE", "cursor=x", "files=y", "since=z"])
@@ -209,3 +246,34 @@ def test_the_jobs_page_says_that_its_files_are_gone(
     assert "output-text" not in page
     assert "The files of this job were removed on" in text(adas, f"/jobs/{job.pk}/files")
     assert not fake_door.asked
+
+
+def test_what_is_to_come_is_not_called_past(ada: Person, adas: Client, over: Callable[..., Spooler]) -> None:
+    later = timezone.now() + timedelta(days=6, hours=20)
+    spooler = over(ada, expires_at=later)
+    soon = over(ada, expires_at=timezone.now() + timedelta(minutes=90))
+    expected = 'data-ago="any">in 7 d</time>'
+    assert "expires <time " in text(adas, "/spoolers/")
+    assert expected in text(adas, "/spoolers/")
+    assert expected in text(adas, f"/spoolers/{spooler.pk}/")
+    assert 'data-ago="any">in 2 h</time>.' in text(adas, f"/spoolers/{soon.pk}/")
+
+
+def test_the_files_leave_an_open_page_when_they_are_removed(
+    ada: Person, adas: Client, over: Callable[..., Spooler]
+) -> None:
+    spooler = over(ada)
+    emptied = '<div id="spooler-files" hx-swap-oob="true" hidden></div>'
+    assert emptied not in text(adas, f"/spoolers/{spooler.pk}/status")
+    Spooler.objects.update(removed_at=timezone.now())
+    assert emptied in text(adas, f"/spoolers/{spooler.pk}/status")
+
+
+def test_an_administrator_is_told_whose_the_files_are(
+    bob: Person, chief: Person, signed_in: Callable[..., Client], over: Callable[..., Spooler]
+) -> None:
+    address = f"/spoolers/{over(bob).pk}/"
+    words = "Only bob can read and delete these files"
+    assert words in text(signed_in(chief), address)
+    assert words not in text(signed_in(bob), address)
+    assert 'id="delete-spooler"' not in text(signed_in(chief), address)

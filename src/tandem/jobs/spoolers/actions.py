@@ -47,7 +47,7 @@ def rename_spooler(spooler: Spooler, by: Person, name: str) -> None:
     if any(unicodedata.category(character) in _DECEIVING for character in name):
         raise SpoolerNameInvalid("may not contain control characters")
     with transaction.atomic():
-        if Spooler.objects.filter(pk=spooler.pk).exclude(name=name).update(name=name):
+        if Spooler.objects.filter(pk=spooler.pk).exclude(name=name).update(name=name, renamed=True):
             tell(spooler, "spooler.rename", by, name=name)
     spooler.refresh_from_db()
 

@@ -89,9 +89,9 @@ def list_spoolers(
     id: Annotated[str | None, Query(pattern="^[0-9a-fA-F-]{1,36}$", description="How the id begins.")] = None,
 ) -> QuerySet[Spooler]:
     """Spoolers, the newest first: one's own; everybody's for administrators. `next` is the address of the next page."""
-    every = visible_spoolers(person_of(request))
+    person = person_of(request)
     # Who names one wants it, gone or not.
-    return every.filter(has_id(id)) if id else filters.of_spoolers(every)
+    return visible_spoolers(person).filter(has_id(id)) if id else filters.of_spoolers(person)
 
 
 @router.get("/{uuid:spooler_id}", response=SpoolerOut, operation_id="show_spooler", summary="Show a spooler")

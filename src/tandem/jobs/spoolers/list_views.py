@@ -22,11 +22,14 @@ from tandem.node import this_environment
 def spoolers(request: HttpRequest) -> HttpResponse:
     """Own spoolers, newest first; an administrator's everybody's. What they are narrowed to is in the address."""
     since, person, filters = newest_event_id(), person_of(request), SpoolerFilters.of(request.GET)
-    page = page_of(filters.of_spoolers(visible_spoolers(person)), request.GET.get("cursor", ""))
+    page = page_of(filters.of_spoolers(person), request.GET.get("cursor", ""))
+    tools = toolbar(person, filters)
+    is_empty = not (page.rows or page.cursor or tools.is_narrowing)
     context = {
         "page": page,
+        "only_removed": is_empty and visible_spoolers(person).exists(),
         "rows": [(spooler, outlook(spooler)) for spooler in page.rows],
-        "toolbar": toolbar(person, filters),
+        "toolbar": tools,
         "everybody": person.is_administrator,
         "expire_after": span(expire_after(this_environment())),
         "events": stream_address("events", f"?since={since}"),

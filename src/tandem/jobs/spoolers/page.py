@@ -23,6 +23,11 @@ class SpoolerPage:
         return all(job.is_final and job.sealed_at for job in self.jobs)
 
     @property
+    def is_anothers(self) -> bool:
+        """Whether an administrator looks at it, who may not enter the directory."""
+        return self.spooler.owner_id != self.person.pk
+
+    @property
     def may_keep(self) -> bool:
         """Not gone, and not being removed."""
         return self.outlook.fate is not Fate.REMOVED and self.spooler.removing_until is None
