@@ -12,9 +12,9 @@ import pytest
 from tests.clusters.hosts import Host, certificates_by, door_to, free_port, wait_until
 
 from tandem.clusters import frames
+from tandem.clusters.ask_signer import NotSigned, SignerBusy, SignerUnavailable
 from tandem.clusters.connections import Sign
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, HostKeyMismatch
-from tandem.clusters.signer import NotSigned, SignerBusy, SignerUnavailable
 from tandem.node import ClusterAddress
 
 SOME_KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()

@@ -12,20 +12,9 @@ import asyncssh
 import pytest
 from structlog.testing import capture_logs
 
+from tandem.clusters.ask_signer import NotSigned, SignerBusy, SignerUnavailable, answers, ask, signs_with
 from tandem.clusters.people import PeopleFile
-from tandem.clusters.signer import (
-    AuthorityFile,
-    NotSigned,
-    Rate,
-    Signer,
-    SignerBusy,
-    SignerUnavailable,
-    answers,
-    ask,
-    listen,
-    serve,
-    signs_with,
-)
+from tandem.clusters.signer import AuthorityFile, Rate, Signer, listen, serve
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
@@ -248,7 +237,7 @@ def test_it_says_which_authority_it_signs_with(signer: Signer, authority: Path, 
 
 @pytest.mark.parametrize("hangs", [False, True])
 def test_one_that_is_dead_or_hung_is_not_there(hangs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem.clusters.signer.PING_TIME", 0.1)
+    monkeypatch.setattr("tandem.clusters.ask_signer.PING_TIME", 0.1)
     path = tmp_path / "socket"
     listener = listen(path, None)
     if hangs:

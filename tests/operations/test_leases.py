@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tandem.clock import database_now
-from tandem.clusters import signer
+from tandem.clusters import ask_signer
 from tandem.operations import leases
 from tandem.operations.leases import DURATION, LeaseKeeper, acquire, release
 from tandem.operations.models import Lease
@@ -87,4 +87,4 @@ def test_one_hiccup_costs_no_lease() -> None:
 
 
 def test_a_dead_signers_leases_are_taken_over_within_ten_seconds() -> None:
-    assert (leases.UNFIT_AFTER + 1) * leases.RENEW_EVERY + leases.UNFIT_AFTER * signer.PING_TIME < 10
+    assert (leases.UNFIT_AFTER + 1) * leases.RENEW_EVERY + leases.UNFIT_AFTER * ask_signer.PING_TIME < 10

@@ -18,8 +18,8 @@ from enum import StrEnum
 import asyncssh
 import structlog
 
+from tandem.clusters.ask_signer import NotSigned, SignerUnavailable
 from tandem.clusters.errors import ClusterRefused, ClusterUnreachable, HostKeyMismatch
-from tandem.clusters.signer import NotSigned, SignerUnavailable
 from tandem.node import ClusterAddress
 
 log = structlog.get_logger("door")

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tandem.clusters import channel, frames, signer
+from tandem.clusters import ask_signer, channel, frames
 from tandem.clusters.certificates import WATCH_COMMAND, WATCH_USER
 from tandem.clusters.channel import Answer, Channel, NotStarted
 from tandem.clusters.connections import Connection, Connections, Lane, Sign
@@ -321,14 +321,14 @@ def _make_door(node: PortalNode | None) -> Door:
 
 
 async def _no_signer(user: str, connection: str, public_key: str) -> str:
-    raise signer.SignerUnavailable("there is no signer on a development server")
+    raise ask_signer.SignerUnavailable("there is no signer on a development server")
 
 
 def signed_by(path: Path) -> Sign:
     """Asks the signer that listens at `path`."""
 
     async def sign(user: str, connection: str, public_key: str) -> str:
-        return await signer.ask(path, user=user, connection=connection, public_key=public_key)
+        return await ask_signer.ask(path, user=user, connection=connection, public_key=public_key)
 
     return sign
 

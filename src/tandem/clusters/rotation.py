@@ -157,7 +157,9 @@ def _require_all(ground: Ground) -> None:
     missing = ground.out_of_reach()
     if not missing:
         silent = [node for node, authority in ground.signing().items() if not authority]
-        missing = [f"the signer of {node} does not say which authority it signs with" for node in silent]
+        missing = [
+            f"the signer of {node} does not say which authority it signs with: `tandem up` first" for node in silent
+        ]
     if missing:
         raise RotationRefused("; ".join(missing))
 

@@ -7,8 +7,8 @@ not faster than `RATE`. Every answer is logged. The private half of what it sign
     {"user": "alice", "connection": "node-1:worker:7", "public_key": "ssh-ed25519 …", "terminal": false}
     {"certificate": "ssh-ed25519-cert-v01@openssh.com …"}   or   {"error": "…"}   or, too fast,   {"busy": "…"}
 
-Whether it is there at all is asked with PING, which it does not log; it says which authority it signs with:
-`python -m tandem.clusters.signer authority`.
+Whether it is there at all is asked with PING, which it does not log; it says which authority it signs with. The
+callers' side is in ask_signer.py.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ import pwd
 import signal
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -30,31 +29,16 @@ from typing import Any
 import asyncssh
 import structlog
 
+from tandem.clusters.ask_signer import ASKING_TIME, LINE_LIMIT, PING, NotSigned, SignerBusy
 from tandem.clusters.certificates import CONNECTION, USER_NAME, WATCH_USER, make_certificate
 from tandem.clusters.people import PeopleFile
 from tandem.environment import load_environment
-from tandem.node import PortalNode, secret_file, this_node
+from tandem.node import secret_file, this_node
 
 CALLERS = ("tandem-web", "tandem-worker")
 GROUP = "tandem"
-LINE_LIMIT = 8192
-ASKING_TIME = 5.0  # seconds that a caller has for its one line
-PING = {"ping": True}
-PING_TIME = 1.0
 
 log = structlog.get_logger("signer")
-
-
-class NotSigned(Exception):
-    """The signer says no; the text says why."""
-
-
-class SignerUnavailable(Exception):
-    """The signer does not answer."""
-
-
-class SignerBusy(SignerUnavailable):
-    """The signer signs no faster. It says nothing about the person: asking again in a moment helps."""
 
 
 @dataclass(slots=True)
@@ -242,64 +226,11 @@ async def serve(signer: Signer, listener: socket.socket, callers: Iterable[int])
         await server.serve_forever()
 
 
-async def ask(path: Path, *, user: str, connection: str, public_key: str, terminal: bool = False) -> str:
-    """The caller's side: a certificate for `public_key`. Raises `NotSigned` or `SignerUnavailable`."""
-    request = {"user": user, "connection": connection, "public_key": public_key, "terminal": terminal}
-    try:
-        async with asyncio.timeout(ASKING_TIME):
-            reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
-            try:
-                writer.write(json.dumps(request).encode() + b"\n")
-                await writer.drain()
-                reply = json.loads(await reader.readline())
-            finally:
-                writer.close()
-    except (OSError, ValueError) as problem:  # TimeoutError is an OSError
-        raise SignerUnavailable(f"the signer does not answer: {problem or type(problem).__name__}") from problem
-    match reply:
-        case {"certificate": str(certificate)}:
-            return certificate
-        case {"error": str(why)}:
-            raise NotSigned(why)
-        case {"busy": str(why)}:
-            raise SignerBusy(why)
-    raise SignerUnavailable("the signer does not speak our language")
-
-
-def answers(path: Path) -> bool:
-    """Whether the signer at `path` is there and not hung: without it, this node cannot enter a cluster anew."""
-    return bool(_ping(path))
-
-
-def signs_with(path: Path) -> str:
-    """The fingerprint of the authority that the signer at `path` signs with. Raises SignerUnavailable."""
-    match json.loads(_ping(path) or b"{}"):
-        case {"authority": str(fingerprint)}:
-            return fingerprint
-    raise SignerUnavailable("the signer does not say which authority it signs with")
-
-
-def _ping(path: Path) -> bytes:
-    try:
-        with socket.socket(socket.AF_UNIX) as wire:
-            wire.settimeout(PING_TIME)
-            wire.connect(str(path))
-            wire.sendall(json.dumps(PING).encode() + b"\n")
-            return wire.recv(LINE_LIMIT)
-    except OSError:
-        return b""
-
-
-def _this_node() -> PortalNode:
+async def run() -> None:
+    """Serve with what this node was told, until SIGTERM."""
     node = this_node()
     if node is None:
         raise SystemExit("TANDEM_NODE is not set: the signer runs on portal nodes only")
-    return node
-
-
-async def run() -> None:
-    """Serve with what this node was told, until SIGTERM."""
-    node = _this_node()
     authority = AuthorityFile(secret_file("authority"))
     authority.key()  # without one, there is nothing to do here
     signer = Signer(
@@ -318,10 +249,7 @@ async def run() -> None:
 
 
 def main() -> None:
-    """`python -m tandem.clusters.signer`, and with `authority`: the question which one this node's signs with."""
-    if sys.argv[1:] == ["authority"]:
-        print(signs_with(_this_node().signer_socket))
-        return
+    """`python -m tandem.clusters.signer`"""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from tandem.clusters import signer
+from tandem.clusters import ask_signer
 from tandem.jobs.converters import ANY_NAME
 from tandem.jobs.downloads import download
 from tandem.jobs.event_reader import Changes, get_reader
@@ -28,7 +28,7 @@ from tandem.node import this_node
 async def health(request: HttpRequest) -> HttpResponse:
     """For the balancer: this process and its node's signer answer. Whether the database does is told per stream."""
     node = this_node()
-    good = node is None or await asyncio.to_thread(signer.answers, node.signer_socket)
+    good = node is None or await asyncio.to_thread(ask_signer.answers, node.signer_socket)
     words = "ok" if good else "the signer does not answer"
     return secured(HttpResponse(f"{words}\n", status=200 if good else 503, content_type="text/plain"))
 

@@ -12,7 +12,7 @@ from tandem.environment import Environment
 from tandem.local.drill import Drill
 from tandem.local.enter import command_on, find_host, portal_command
 from tandem.local.layout import Layout
-from tandem.local.names import PYTHON
+from tandem.local.names import PYTHON, SIGNER_SOCKET
 from tandem.local.processes import CORE, NotRunningError, find_init
 from tandem.local.render import AUTHORITY_FILES, zone_tree
 from tandem.local.secrets import Secrets, fingerprint
@@ -91,7 +91,7 @@ class LocalKeys:
 
     def signing(self) -> dict[str, str]:
         """What each portal node's signer says that it signs with; nothing where it does not say."""
-        ask = [PYTHON, "-m", "tandem.clusters.signer", "authority"]
+        ask = [PYTHON, "-m", "tandem.clusters.ask_signer", str(SIGNER_SOCKET)]
         return {
             zone.portal: _output(partial(portal_command, self.layout, zone.name, "web", ask, "current")).strip()
             for zone in self.layout.zones

@@ -87,7 +87,7 @@ class Loop(threading.Thread):
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     django.setup()
-    from tandem.clusters import signer
+    from tandem.clusters import ask_signer
     from tandem.clusters.watch import sync_clusters
     from tandem.node import this_environment, this_node
     from tandem.operations.leases import LeaseKeeper, lease_names
@@ -109,7 +109,7 @@ def main() -> int:
             connection.close()
             stopping.wait(AFTER_FAILURE)
     names = [cluster.name for cluster in environment.clusters]
-    fit = partial(signer.answers, node.signer_socket)
+    fit = partial(ask_signer.answers, node.signer_socket)
     keeper = LeaseKeeper(f"{node.node}:{socket.gethostname()}:{os.getpid()}", lease_names(names), fit)
     loops = [Loop("people", _publish, stopping), Loop("past", _forget, stopping)]
     for cluster in names:

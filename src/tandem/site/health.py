@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from tandem.clusters import signer
+from tandem.clusters import ask_signer
 from tandem.node import this_node
 from tandem.site.errors import drop_connections
 
@@ -24,7 +24,7 @@ PATIENCE = 0.6
 def find_trouble() -> str:
     """What keeps this node from working, in words; empty when nothing does."""
     node = this_node()
-    if node is not None and not signer.answers(node.signer_socket):
+    if node is not None and not ask_signer.answers(node.signer_socket):
         return "the signer does not answer"
     close_old_connections()
     try:
