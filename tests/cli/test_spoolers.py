@@ -37,6 +37,9 @@ def test_list_and_show(tandem: Callable[..., Any], spooler: str) -> None:
     assert "expires in 3 d" in listed
     assert [row["id"] for row in tandem("spooler", "list", "--json", "MESH").json] == [spooler]
     assert tandem("spooler", "list", "--json", "--state", "running").json == []
+    assert tandem("spooler", "list", "--json", "--cluster", "cluster9").json == []
+    assert tandem("spooler", "list", "--json", "--until", "2020-01-01").json == []
+    assert [row["id"] for row in tandem("spooler", "list", "--json", "--since", "2020-01-01").json] == [spooler]
     assert tandem("spooler", "show", spooler[:6], "--json").json["jobs"][0]["state"] == "COMPLETED"
     assert f"/efs/spoolers/mia/{spooler}" in tandem("spooler", "show", spooler).stdout
 

@@ -60,7 +60,9 @@ def test_home_shows_recent_spoolers_and_every_cluster(browser: Client, mia: Pers
     nodes = [{"name": "n1", "cpus": 8, "cpus_used": 3}, {"name": "n2", "cpus": 8, "cpus_used": 8}]
     now = timezone.now()
     Cluster.objects.create(name="cluster1", zone="zone-a", state="UP", last_answer_at=now, nodes=nodes)
-    Cluster.objects.create(name="cluster2", zone="zone-b", state="DOWN", last_answer_at=now - timedelta(hours=2))
+    Cluster.objects.create(
+        name="cluster2", zone="zone-b", state="DOWN", last_answer_at=now - timedelta(hours=2), nodes=nodes
+    )
     Cluster.objects.create(name="cluster9", zone="zone-c", present=False)
     shown = page(browser.get("/", secure=True))
     spoolers = shown.partition("Recent spoolers")[2]
@@ -69,6 +71,7 @@ def test_home_shows_recent_spoolers_and_every_cluster(browser: Client, mia: Pers
     assert "of-tom" not in shown
     assert "11 of 16 cores in use" in shown
     assert "2 h ago" in shown.partition("home-cluster2")[2]
+    assert "11 of 16 cores were in use" in shown.partition("home-cluster2")[2]
     assert "cluster9" not in shown
 
 

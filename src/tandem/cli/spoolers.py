@@ -12,10 +12,10 @@ from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tandem.cli import times
 from tandem.cli.client import Portal
 from tandem.cli.connection import connected, full_id
 from tandem.cli.console import AsJson, Exit, err, fail, out, print_json
-from tandem.cli.times import ago, until
 
 app = typer.Typer(name="spooler", help="Look after what jobs left: their files and expiry.", no_args_is_help=True)
 
@@ -29,15 +29,21 @@ SpoolerId = Annotated[str, typer.Argument(metavar="SPOOLER", help="A spooler's i
 def list_spoolers(
     search: Annotated[str | None, typer.Argument(help="Only with these words in its or its job's name.")] = None,
     state: Annotated[list[str] | None, typer.Option(help="Only with a job in this state; may be repeated.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only with a job on this cluster.")] = None,
+    queue: Annotated[str | None, typer.Option("--queue", "-q", help="Only with a job of this queue.")] = None,
     project: Annotated[str | None, typer.Option(help="Only of this project.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only of this person: for administrators.")] = None,
+    since: Annotated[str | None, typer.Option(help="Made on this day (2026-11-01) or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Made on this day or earlier.")] = None,
     files: Annotated[str | None, typer.Option(help="Only those that expire soon, are kept, or are removed.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="At most so many, the newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List spoolers, the newest first: your own; everybody's for an administrator."""
     states = [word.upper() for word in state or []] or None
+    wanted: dict[str, Any] = {"search": search, "state": states, "cluster": cluster, "queue": queue, "files": files}
+    wanted |= {"project": project, "owner": owner, "since": since, "until": until}
     with connected() as portal:
-        wanted: dict[str, Any] = {"search": search, "state": states, "project": project, "files": files}
         spoolers = list(portal.pages("/spoolers", limit, **wanted))
     if as_json:
         print_json(spoolers)
@@ -53,7 +59,7 @@ def list_spoolers(
             *([Text(spooler["owner"])] if several else []),
             Text(spooler["name"]),
             Text(", ".join(job["state"].lower() for job in spooler["jobs"])),
-            ago(spooler["created_at"]),
+            times.ago(spooler["created_at"]),
             expiry(spooler),
         )
     out.print(table)
@@ -73,7 +79,7 @@ def show(spooler_id: SpoolerId, as_json: AsJson = False) -> None:
         "Name": spooler["name"],
         "Owner": spooler["owner"],
         "Path": spooler["path"],
-        "Made": ago(spooler["created_at"]),
+        "Made": times.ago(spooler["created_at"]),
         "Expiry": expiry(spooler),
         "Reason": spooler["detail"],
     }
@@ -182,9 +188,9 @@ def expiry(spooler: dict[str, Any]) -> str:
     """What is to become of it, in words."""
     match spooler["fate"]:
         case "expires":
-            return f"expires {until(spooler['expires_at'])}"
+            return f"expires {times.until(spooler['expires_at'])}"
         case "removed":
-            return f"removed {ago(spooler['removed_at'])}"
+            return f"removed {times.ago(spooler['removed_at'])}"
         case "deleting":
             return "to be deleted"
         case "in use":
