@@ -15,10 +15,16 @@ def _manifest(_changed: float) -> dict[str, str]:
     return manifest
 
 
+@lru_cache(maxsize=256)
+def _address(name: str, changed: float) -> str:
+    """Kept, because a page has many icons and each asks."""
+    manifest = _manifest(changed) if changed else {}
+    return static(f"dist/{manifest.get(name, name)}")
+
+
 def asset_url(name: str) -> str:
     """The address of the bundle's `name`. Without a bundle, the name itself: a page without its looks, not an error."""
     try:
-        manifest = _manifest((DIST / "manifest.json").stat().st_mtime)
+        return _address(name, (DIST / "manifest.json").stat().st_mtime)
     except FileNotFoundError:
-        manifest = {}
-    return static(f"dist/{manifest.get(name, name)}")
+        return _address(name, 0.0)
