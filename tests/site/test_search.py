@@ -82,5 +82,5 @@ def test_a_search_costs_the_same_queries_however_much_is_found(
         job(mia if number % 2 else tom, f"sweep {number}")
     browser = Client()
     browser.force_login(root)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(15):
         browser.get("/search", {"q": "sweep"}, secure=True)

@@ -18,7 +18,6 @@ from tandem.jobs.filters import LONGEST_SEARCH, ListFilters
 from tandem.jobs.listing import job_page_of
 from tandem.jobs.models import Job, OutsideJob, Spooler
 from tandem.jobs.spoolers.listing import SpoolerFilters
-from tandem.jobs.spoolers.queries import visible_spoolers
 from tandem.lists import first_of
 from tandem.site.context import ADMIN_NAVIGATION, NAVIGATION
 
@@ -92,7 +91,7 @@ def _jobs(person: Person, words: str) -> Group:
 
 
 def _spoolers(person: Person, words: str) -> Group:
-    rows = first_of(SpoolerFilters(search=words).of_spoolers(visible_spoolers(person)), SHOWN + 1)
+    rows = first_of(SpoolerFilters(search=words).of_spoolers(person), SHOWN + 1)
     hits = [Hit(row.name, reverse("spooler", args=[row.pk]), "folders", _whose(person, row)) for row in rows[:SHOWN]]
     return Group("Spoolers", hits, _all("spoolers", words) if len(rows) > SHOWN else "")
 
