@@ -46,6 +46,11 @@ class Names:
         return f"{self.parameters}/people"
 
     @property
+    def people_parts(self) -> list[str]:
+        """The paths of these parameters."""
+        return [f"{self.people}/{part}" for part in range(PEOPLE_PARTS)]
+
+    @property
     def authority_public(self) -> str:
         """Parameter with the authority's public keys in OpenSSH's form, one a line."""
         return f"{self.parameters}/authority"
