@@ -8,10 +8,9 @@ from tandem.accounts.models import Person
 from tandem.accounts.queries import all_groups
 from tandem.environment.checks import SYSTEM_NAMES
 from tandem.environment.model import LoginName
+from tandem.rules import UIDS_OF_OTHERS
 
 FIRST_UID = 2000
-# Debian and systemd give these to nobody, dynamic users and containers.
-UIDS_OF_OTHERS = range(60000, 65536)
 LAST_UID = 2**31 - 2
 
 Errors = dict[str, list[str]]

@@ -19,9 +19,9 @@ from tandem.cli.connection import connected, full_id
 from tandem.cli.console import AsJson, Exit, err, fail, out, print_json
 from tandem.cli.times import ago
 from tandem.jobs.file_names import readable, text_of
+from tandem.rules import FINAL_STATES
 
 SPAN = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/")
-FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
 # 404: not there yet. 416: nothing beyond what we have.
 NOT_THERE = 404
 NOTHING_NEW = frozenset({NOT_THERE, 416})
@@ -132,7 +132,7 @@ class Growth:
                 return
             else:
                 # What was written before the end was seen is still to be read: look once more after seeing it.
-                ended = self.portal.get(f"/jobs/{job}")["state"] in FINAL
+                ended = self.portal.get(f"/jobs/{job}")["state"] in FINAL_STATES
                 time.sleep(0 if ended else pause)
                 pause = min(pause * 1.5, 3.0)
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from tandem.drills.evidence import Run
+from tandem.rules import FINAL_STATES
 
 LOST, TWICE, OVERLAP, WRONG = "lost", "started twice", "overlapping restarts", "wrong final state"
 PROMISES = (LOST, TWICE, OVERLAP, WRONG)
-FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
 # Of an array, what went wrong in some task counts.
 WORST_FIRST = ("FAILED", "TIMEOUT", "CANCELLED", "COMPLETED")
 # From a payload's last line until its result is on the disk, when the storage is slow: so long before something strikes
@@ -111,12 +111,12 @@ class Court:
         self._judge_history(job, told.history)
         for task in job.tasks:
             self._judge_starts(job, task, runs.get((job.id, task), []))
-        if told.state not in FINAL:
+        if told.state not in FINAL_STATES:
             self._say(LOST, job, None, f"is still {told.state}: {told.reason}")
             return
         for task in job.tasks:
             found, state = runs.get((job.id, task), []), told.tasks.get(task, "missing")
-            if state not in FINAL:
+            if state not in FINAL_STATES:
                 self._say(LOST, job, task, f"is still {state}, and its job {told.state}")
             elif not found and not job.cancelled:
                 self._say(LOST, job, task, f"{state} without having started: {told.reason}")
@@ -129,7 +129,7 @@ class Court:
     def _judge_history(self, job: Submitted, history: Sequence[Shown]) -> None:
         """What was final stays so, unless it was called interrupted and its result was found after all."""
         for before, after in pairwise(history):
-            if before.state not in FINAL or after.state == before.state:
+            if before.state not in FINAL_STATES or after.state == before.state:
                 continue
             if (before.state, after.state) == ("FAILED", "COMPLETED") and "interrupted" in before.reason:
                 self.judgement.corrected += 1

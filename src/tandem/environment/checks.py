@@ -14,6 +14,7 @@ from tandem.environment.instances import INSTANCE_TYPES
 from tandem.environment.marked import Key, Marked
 from tandem.environment.model import Administrator, AwsSettings, Database, Failover, Part, Scratch
 from tandem.environment.problems import Problem, shown
+from tandem.rules import UIDS_OF_OTHERS
 
 AnyPart = TypeVar("AnyPart", bound=Part)
 
@@ -228,8 +229,10 @@ def _people(marked: Marked) -> Iterator[Problem]:
     yield from _duplicates(marked, iter(names), "a name")
     yield from _duplicates(marked, iter(uids), "a uid")
     for key, uid in uids:
-        if isinstance(uid, int) and 60000 <= uid <= 65535:
-            yield marked.problem(key, "a uid outside 60000 to 65535, which systems keep for themselves")
+        if isinstance(uid, int) and uid in UIDS_OF_OTHERS:
+            yield marked.problem(
+                key, f"a uid outside {UIDS_OF_OTHERS[0]} to {UIDS_OF_OTHERS[-1]}, which systems keep for themselves"
+            )
     groups = [
         ((*user, "groups", index), group)
         for user in _items(marked, ("users",))

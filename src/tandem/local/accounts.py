@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from tandem.local.names import ADMINISTRATORS, SERVICE_IDS
+from tandem.rules import UIDS_OF_OTHERS
 
 _NO_SHELL = "/usr/sbin/nologin"
 FIRST_UID = 1000
@@ -62,7 +63,7 @@ def _account(entry: dict[str, Any]) -> Account | None:
     if not is_login(name) or name in reserved:
         return None
     # Only the administrator's own account may be below 2000, as `ec2-user` is.
-    if type(uid) is not int or uid < FIRST_UID or (uid < 2000 and not administrator) or 60000 <= uid <= 65535:
+    if type(uid) is not int or uid < FIRST_UID or (uid < 2000 and not administrator) or uid in UIDS_OF_OTHERS:
         return None
     groups = tuple(group for group in entry.get("groups", []) if is_login(group) and group not in reserved)
     shell = entry.get("shell", "/bin/bash")

@@ -16,13 +16,13 @@ from tandem.local.layout import HeadHost, Layout
 from tandem.local.progress import Step, StepError
 from tandem.local.secrets import Secrets
 from tandem.local.state import State
+from tandem.rules import FINAL_STATES
 
 # A link to examples/heat, so that a package has it too.
 EXAMPLE = Path(__file__).with_name("heat")
 PREFIX = "/efs/apps/heat/1.0"
 RANKS = 4
 DEADLINE = 180.0
-_FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"}
 # Where somebody (a person following the tutorial, the other cluster's turn) has built it, it stays as it is.
 _BUILD = f"""\
 set -eu
@@ -137,7 +137,7 @@ def _submit(client: httpx.Client, cluster: str) -> str:
 
 def _result(client: httpx.Client, cluster: str, job: str, started: float, step: Step) -> Result:
     shown: dict[str, Any] = {}
-    while shown.get("state") not in _FINAL:
+    while shown.get("state") not in FINAL_STATES:
         if time.monotonic() > started + DEADLINE:
             raise StepError(f"{cluster}: the job {job} is still {shown.get('state')} ({shown.get('reason')})")
         time.sleep(0.3)

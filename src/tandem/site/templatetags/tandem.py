@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from tandem.rules import FINAL_STATES
 from tandem.site.bundle import asset_url
 
 register = template.Library()
@@ -38,7 +39,6 @@ STATES = {
     "UNKNOWN": Look("Unknown", icon="question-mark", style="unknown"),
 }
 CANCELLING = Look("Cancelling", icon="ban", style="cancelled")
-FINAL = frozenset({"COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"})
 
 
 @register.simple_tag
@@ -71,7 +71,7 @@ def state_badge(job: Any) -> SafeString:
     """A job's state (or a task's, or just the state's name), the same wherever it is shown."""
     state = str(getattr(job, "state", job))
     look = STATES[state]
-    if state not in FINAL and getattr(job, "cancel_wanted_at", None):
+    if state not in FINAL_STATES and getattr(job, "cancel_wanted_at", None):
         look = CANCELLING
     scheduler_state = getattr(job, "scheduler_state", "")
     since = getattr(job, "last_seen_at", None)
