@@ -211,7 +211,20 @@ def sbatch_options(request: Request) -> list[str]:
     """The request as options of sbatch.
 
     Output is appended to, never truncated: a job may be handed over twice, and the one that loses must not wipe what
-    the winner wrote. Slurm starts a job a second time by itself only where its owner said that it may.
+    the winner wrote.
+    """
+    return [
+        *resource_options(request),
+        f"--chdir={request.directory}",
+        f"--output={request.directory}/{request.output.replace('*', '%a')}",
+        f"--error={request.directory}/{request.error.replace('*', '%a')}",
+        "--open-mode=append",
+    ]
+
+
+def resource_options(request: Request) -> list[str]:
+    """What the request asks for, without where its output goes. Slurm starts a job a second time by itself only where
+    its owner said that it may.
     """
     given: dict[str, object | None] = {
         "job-name": request.name,
@@ -225,12 +238,6 @@ def sbatch_options(request: Request) -> list[str]:
         "account": request.account,
     }
     own = [f"--{option}={value}" for option, value in given.items() if value]
-    fixed = [
-        f"--chdir={request.directory}",
-        f"--output={request.directory}/{request.output.replace('*', '%a')}",
-        f"--error={request.directory}/{request.error.replace('*', '%a')}",
-        "--open-mode=append",
-        # Last, so that nothing said before counts: only a run on one node ends itself for sure when it is cut off.
-        *(["--requeue", ONE_NODE] if request.restartable else ["--no-requeue"]),
-    ]
-    return [*own, *request.extra, *fixed]
+    # Behind a person's own, which do not count then: only a run on one node ends itself for sure when it is cut off.
+    again = ["--requeue", ONE_NODE] if request.restartable else ["--no-requeue"]
+    return [*own, *request.extra, *again]

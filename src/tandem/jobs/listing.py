@@ -107,7 +107,7 @@ def toolbar(person: Person, filters: ListFilters) -> Toolbar:
     ]
     if person.is_administrator:
         fields.insert(2, Filter("owner", "Owner", "text", filters.owner))
-    return Toolbar(fields, filters.search, "Name, project, id or Slurm id")
+    return Toolbar(fields, filters.search, "Name, project, id, id on its cluster")
 
 
 def cluster_fields(filters: JobFilters, *, is_first: bool = False) -> tuple[Filter, Filter]:

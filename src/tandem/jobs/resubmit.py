@@ -1,10 +1,14 @@
-"""An earlier submission once more: as fields of a form, as a script for sbatch, as a `tandem job submit` command."""
+"""An earlier submission once more: as fields of a form, as a script for the cluster's own scheduler, as a `tandem job
+submit` command.
+"""
 
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tandem.jobs.script import payload_for, program_line, shell_path
+from tandem.clusters.request import batch_variables
+from tandem.clusters.slurm_script import script_head, without_head
+from tandem.jobs.script import payload_for, program_line, resources_of, shell_path
 from tandem.jobs.submission import ANY_CLUSTER, Submission
 
 # What a shell would do something about, outside quotation marks; and between double ones.
@@ -85,15 +89,15 @@ def plain_words(options: str) -> list[str] | None:
 
 
 def as_batch_script(submission: Submission) -> str:
-    """A script that `sbatch` takes without Tandem: the same resources, the same commands.
+    """A script that a cluster's scheduler takes without Tandem: the same resources, the same commands.
 
     It starts wherever it is submitted, once for each time; nothing of it is taken over when a zone is lost.
     """
     payload = _commands(submission)
     first, _, body = payload.partition("\n")
     interpreter = first.removeprefix("#!").split()
-    lines = ["#!/bin/bash", *(f"#SBATCH {_directive(option)}" for option in _resources(submission)), ""]
-    lines.append('export TANDEM_TASK="${SLURM_ARRAY_TASK_ID:-0}"')
+    lines = ["#!/bin/bash", *script_head(resources_of(submission)), ""]
+    lines.append(f"export TANDEM_TASK={batch_variables()['tandem_task']}")
     if submission.project:
         lines.append(f"export TANDEM_PROJECT={shlex.quote(submission.project)}")
     if submission.input_file:
@@ -103,7 +107,7 @@ def as_batch_script(submission: Submission) -> str:
     lines.append("")
     if first.startswith("#!") and interpreter and interpreter[0].rsplit("/", 1)[-1] in _SHELLS:
         lines[0] = first
-        return "\n".join(lines) + "\n" + _without_directives(body)
+        return "\n".join(lines) + "\n" + without_head(body)
     # Another language: its text is handed to its interpreter.
     end = _delimiter(payload)
     words = shlex.join(interpreter) if first.startswith("#!") and interpreter else "/bin/sh"
@@ -116,38 +120,6 @@ def _commands(submission: Submission) -> str:
     if submission.script:
         return payload_for(submission)
     return f"#!/bin/bash\n{program_line(submission, shell_path(submission.executable))}\n"
-
-
-def _resources(submission: Submission) -> list[str]:
-    given = {
-        "job-name": submission.title,
-        "ntasks": None if submission.script and submission.processors == 1 else submission.processors,
-        "nodes": 1 if submission.restartable else submission.nodes,
-        "mem": submission.memory,
-        "time": submission.time_limit,
-        "array": submission.array,
-        "partition": submission.queue,
-        "nodelist": submission.hosts,
-    }
-    own = [f"--{option}={value}" for option, value in given.items() if value]
-    return [*own, *submission.extra_options(), "--requeue" if submission.restartable else "--no-requeue"]
-
-
-def _directive(option: str) -> str:
-    """As sbatch reads a line of a script's head: with double quotation marks a backslash means what follows it."""
-    name, equals, value = option.partition("=")
-    if not value or all(character.isalnum() or character in "_-./:,%@+[]" for character in value):
-        return option
-    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{name}{equals}"{quoted}"'
-
-
-def _without_directives(body: str) -> str:
-    """The rest of a shell script: what its head asked of the scheduler is in the fields by now."""
-    lines = body.split("\n")
-    head = next((at for at, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
-    kept = [line for line in lines[:head] if not line.startswith("#SBATCH")]
-    return "\n".join([*kept, *lines[head:]])
 
 
 def _delimiter(text: str) -> str:

@@ -8,7 +8,7 @@ import re
 import secrets
 import shlex
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -137,6 +137,17 @@ def _render(ticket: Ticket, submission: Submission, payload: str, times: Failove
 def request_for(ticket: Ticket, submission: Submission, account: str | None) -> Request:
     """What the scheduler is asked for: resources, and where output goes."""
     task = bool(submission.array)
+    return replace(
+        resources_of(submission),
+        account=account,
+        directory=ticket.spooler,
+        output=output_name(OUTPUT, task),
+        error=output_name(ERROR, task),
+    )
+
+
+def resources_of(submission: Submission) -> Request:
+    """What the scheduler is asked for, with no place for output yet."""
     return Request(
         name=submission.title,
         # A script may say in its head how many; one that does not gets one anyway.
@@ -147,11 +158,10 @@ def request_for(ticket: Ticket, submission: Submission, account: str | None) -> 
         array=submission.array,
         queue=submission.queue,
         hosts=submission.hosts,
-        account=account,
         restartable=submission.restartable,
-        directory=ticket.spooler,
-        output=output_name(OUTPUT, task),
-        error=output_name(ERROR, task),
+        directory="",
+        output="",
+        error="",
         extra=tuple(submission.extra_options()),
     )
 
