@@ -11,6 +11,7 @@ from tests.clusters.hosts import Host
 from tandem.clusters import slurm_submit
 from tandem.clusters.door import AnswerLost, ClusterRefused, ClusterUnreachable, Door, DoorError, SubmissionRefused
 from tandem.clusters.request import BatchJob, Request
+from tandem.clusters.scheduler import Cancel
 from tandem.clusters.slurm import Slurm
 from tandem.clusters.slurm_words import IN_DOUBT, OUT_OF_ORDER, without_values
 
@@ -303,11 +304,13 @@ def test_who_cancelled_many_placements_is_asked_in_one_call_and_told_apart(host:
     host.program(
         "sacct",
         "#!/bin/sh\nprintf '%s\\n' \"$@\" >/home/zed/asked\n"
-        f"echo '{own}|CANCELLED by 2000|'; echo '{own}|CANCELLED by 0|'; echo '{others}|CANCELLED by 2001|'\n"
-        f"echo '{unknown}|CANCELLED|'; echo 'x|CANCELLED by 7|'\n",
+        f"echo '7_[3-5,8%2]|{own}|CANCELLED by 2000|'; echo '7_1|{own}|CANCELLED by 0|'\n"
+        f"echo '12|{others}|CANCELLED by 2001|'; echo '7_[1,2,...]|{own}|CANCELLED by 2002|'\n"
+        f"echo '9|{unknown}|CANCELLED|'; echo '7|x|CANCELLED by 7|'\n",
     )
     found = slurm.cancelled_by("zed", {own: "7", others: "12", unknown: "9"})
-    assert found == {own: {0, 2000}, others: {2001}, unknown: set()}
+    by_task = {Cancel(2000, "3-5,8"), Cancel(0, "1"), Cancel(2002)}
+    assert found == {own: by_task, others: {Cancel(2001)}, unknown: set()}
     assert "-u\nzed\n-j\n12,7,9\n" in host.inside("cat", "/home/zed/asked")
 
 

@@ -19,6 +19,16 @@ ANSWERING = (ClusterState.UP, ClusterState.RECOVERING)
 Shortages = dict[str, dict[str, str]]
 
 
+def answering_clusters() -> list[str]:
+    """The names of those that answer at present, sorted."""
+    return list(Cluster.objects.filter(state__in=ANSWERING).order_by("name").values_list("name", flat=True))
+
+
+def silent_clusters() -> frozenset[str]:
+    """The names of those that do not."""
+    return frozenset(Cluster.objects.exclude(state__in=ANSWERING).values_list("name", flat=True))
+
+
 class Cluster(models.Model):
     """One Slurm cluster. `poll_number` is taken when a poll *starts*: what it saw is never newer than its number."""
 

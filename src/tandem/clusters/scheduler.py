@@ -28,6 +28,26 @@ class Ending(StrEnum):
     LOST_NODE = "lost node"
 
 
+class Wait(StrEnum):
+    """What keeps a waiting job from starting, as far as that matters."""
+
+    TURN = "its turn"
+    WISH = "a wish"
+    ARRAY_LIMIT = "the array's own limit"
+    HELD = "a hold"
+    STUCK = "an operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """That tasks were cancelled by somebody, as the accounting database has it. Without tasks: the job, or it does not
+    say which.
+    """
+
+    uid: int
+    tasks: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SchedulerJob:
     """One job, or one array task of it, as the scheduler shows it.
@@ -125,6 +145,13 @@ class ClusterPicture:
     ended_since: datetime | None = None
     drained: bool = True
     poll: int = 0
+
+
+def wait_of(reason: str) -> Wait:
+    """What a scheduler's word for it means."""
+    from tandem.clusters import slurm_output
+
+    return slurm_output.wait_of(reason)
 
 
 def get_scheduler(cluster: str) -> "Slurm":

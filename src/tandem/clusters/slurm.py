@@ -5,9 +5,8 @@ out again. Every command runs with a clean environment, and under a deadline of 
 door's, so that a hanging slurmctld is told from a hanging cluster.
 """
 
-import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +15,7 @@ from tandem.clusters.channel import new_nonce
 from tandem.clusters.door import Answer, Door
 from tandem.clusters.errors import ClusterRefused, ClusterUnreachable
 from tandem.clusters.request import BatchJob, Outcome
-from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
+from tandem.clusters.scheduler import Cancel, ClusterPicture, Phase, SchedulerJob
 from tandem.clusters.slurm_submit import submit
 from tandem.clusters.slurm_words import CLEAN, COMMAND_TIME, check, read_sections, words_of
 
@@ -24,7 +23,14 @@ LIST_TIME = 6  # for one that only reads
 DEADLINE = COMMAND_TIME + 7.0
 WATCH_TIME = 30.0
 
-CANCEL = CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
+CANCEL = (
+    CLEAN
+    + """
+user=$1 placement=$2
+shift 2
+slurm scancel --user="$user" --wckey="$placement" "$@"
+"""
+)
 # The scheduler hands its ids out again: what has this one now must have been submitted by this person at this time.
 CANCEL_OUTSIDE = f"""
 {CLEAN}
@@ -49,7 +55,7 @@ printf '\\n%s section ended %s\\n' "$2" "$?"
 CANCELLED_BY = f"""
 TZ=UTC0
 export TZ
-timeout {LIST_TIME} sacct -n -X -D -p -u "$1" -j "$2" -o WCKey,State
+timeout {LIST_TIME} sacct -n -X -D -p -u "$1" -j "$2" -o JobID,WCKey,State
 """
 
 
@@ -71,8 +77,17 @@ class Slurm:
 
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         """End all jobs of this placement; none is not an error. `owner`, when an administrator acts for somebody."""
-        answer = self._door.run(user, self.cluster, CANCEL, [owner or user, str(placement)], deadline=DEADLINE)
-        self._expect_done(answer)
+        self._cancel(user, placement, owner)
+
+    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
+        """End these tasks of an array where they wait, and no other job of the placement."""
+        waiting = self._find(user, placement, None, {Phase.WAITING})
+        if ids := sorted(job.raw_id for job in waiting if job.task in tasks):
+            self._cancel(user, placement, None, ids)
+
+    def _cancel(self, user: str, placement: uuid.UUID, owner: str | None, ids: Sequence[str] = ()) -> None:
+        args = [owner or user, str(placement), *ids]
+        self._expect_done(self._door.run(user, self.cluster, CANCEL, args, deadline=DEADLINE))
 
     def cancel_outside(self, user: str, scheduler_id: str, submitted_at: datetime, owner: str) -> None:
         """End a job of `owner` that is no placement; one that is over already is not an error."""
@@ -130,8 +145,8 @@ class Slurm:
             raise ClusterUnreachable(f"{self.cluster}: the accounting database does not answer: {words_of(answer)}")
         return found
 
-    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[int]]:
-        """The uids of those who cancelled jobs of these placements of `user`, as the accounting database has it by now.
+    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[Cancel]]:
+        """Who cancelled jobs of these placements of `user`, as the accounting database has it by now.
 
         Slurm ends jobs itself too, as root: when a node says that it has a job of the same id, for one. Asked for by
         their ids: of what was not yet to start, sacct shows nothing otherwise.
@@ -140,8 +155,8 @@ class Slurm:
         answer = self._door.run(user, self.cluster, CANCELLED_BY, [user, ids], deadline=LIST_TIME + 5)
         if answer.status != 0:
             raise ClusterUnreachable(f"{self.cluster}: {words_of(answer)}")
-        lines = re.findall(r"^([0-9a-f-]{36})\|CANCELLED by ([0-9]+)\|$", answer.text, re.MULTILINE)
-        return {one: frozenset(int(uid) for wckey, uid in lines if wckey == str(one)) for one in placements}
+        found = output.read_cancels(answer.text)
+        return {one: frozenset(found.get(str(one), ())) for one in placements}
 
     def picture(self, ended_since: datetime | None = None, deadline: float = WATCH_TIME) -> ClusterPicture:
         """Everything of everybody, in one pass by the watcher within `deadline` seconds. The accounting database, which

@@ -5,11 +5,12 @@ raw. Hence fields that a person can choose stand between nonces, and nothing is 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tandem.clusters.errors import ClusterRefused
-from tandem.clusters.scheduler import Ending, Node, NodeCondition, Phase, Queue, SchedulerJob
+from tandem.clusters.scheduler import Cancel, Ending, Node, NodeCondition, Phase, Queue, SchedulerJob, Wait
 
 _TASKS = re.compile(r"[0-9]+(-[0-9]+(:[0-9]+)?)?(,[0-9]+(-[0-9]+(:[0-9]+)?)?)*")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -53,8 +54,17 @@ RESUME_TIMEOUT = "ResumeTimeout reached"
 _ERROR_CODE = re.compile(r"\(Code: ?([A-Za-z0-9_.-]{1,80})\)")
 # Of a node's state: it failed, or it is being given back (scontrol(1), "State").
 _OUT = {"DOWN", "POWER_DOWN", "POWERING_DOWN"}
-ARRAY_LIMIT = "JobArrayTaskLimit"
-_WISHES = {"BeginTime", "Dependency", "DependencyNeverSatisfied", "Reservation", ARRAY_LIMIT}
+# Reasons of waiting jobs, as in squeue(1). Slurm puts a job on hold that it could not start on its node, and only an
+# operator can release it: after slurmctld forgot a job that still ran there, and gave its id to this one.
+_WAITS = {
+    "BeginTime": Wait.WISH,
+    "Dependency": Wait.WISH,
+    "DependencyNeverSatisfied": Wait.WISH,
+    "Reservation": Wait.WISH,
+    "JobArrayTaskLimit": Wait.ARRAY_LIMIT,
+    "launch failed requeued held": Wait.STUCK,
+}
+_CANCELLED = re.compile(r"^[0-9]+(?:_([^|]+))?\|([0-9a-f-]{36})\|CANCELLED by ([0-9]{1,10})\|$", re.MULTILINE)
 
 
 class UnexpectedOutput(ClusterRefused):
@@ -218,22 +228,20 @@ def shortage_in(reason: str) -> str:
     return RESUME_TIMEOUT if reason.startswith(RESUME_TIMEOUT) else ""
 
 
-def waits_by_wish(reason: str) -> bool:
-    """Whether a waiting job waits because a person said so, not for want of nodes. Reasons as in squeue(1)."""
-    return reason in _WISHES or is_held_by_wish(reason)
+def wait_of(reason: str) -> Wait:
+    """What keeps a waiting job from starting, by Slurm's reason."""
+    if reason.startswith("JobHeld"):
+        return Wait.HELD
+    return _WAITS.get(reason) or _WAITS.get(reason.lower().replace("_", " "), Wait.TURN)
 
 
-def is_held_by_wish(reason: str) -> bool:
-    """Whether somebody holds a waiting job."""
-    return reason.startswith("JobHeld")
-
-
-def is_held_by_itself(reason: str) -> bool:
-    """Whether Slurm put a job on hold that it could not start on its node; only an operator can release it.
-
-    It happens after slurmctld forgot a job that still ran there, and gave its id to this one.
-    """
-    return reason.lower().replace("_", " ") == "launch failed requeued held"
+def read_cancels(text: str) -> dict[str, set[Cancel]]:
+    """By wckey, who cancelled what: lines of sacct's JobID, WCKey and State. An array's task stands behind its id."""
+    found: dict[str, set[Cancel]] = defaultdict(set)
+    for index, wckey, uid in _CANCELLED.findall(text):
+        tasks = index if index.isdigit() else tasks_of(index.strip("[]"))
+        found[wckey].add(Cancel(int(uid), tasks))
+    return found
 
 
 def read_queues(text: str, nodes: list[Node]) -> list[Queue]:

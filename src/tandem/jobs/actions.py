@@ -28,6 +28,7 @@ from tandem.jobs.models import (
 from tandem.jobs.page_seats import seat_to_wait
 from tandem.jobs.script import OWN_NAMES, payload_for
 from tandem.jobs.submission import LARGEST_UPLOAD, Submission, SubmissionInvalid, array_indices
+from tandem.jobs.tasks import tasks_wait
 from tandem.jobs.transactions import done_again
 
 LONGEST_FILE_NAME = 255  # bytes, as file systems count
@@ -161,12 +162,15 @@ def cancel_outside_job(job: OutsideJob, by: Person) -> None:
 
 
 def hold_job(job: Job, by: Person) -> None:
-    """Record that the job is not to start before it is released. One compare-and-swap on the job's row.
+    """Record that the job, or what of an array still waits, is not to start before it is released. One
+    compare-and-swap on the job's row.
 
-    Asking twice is asking once. Raises ActionRefused when it has started or is over.
+    Asking twice is asking once. Raises ActionRefused when all of it has started, or it is over.
     """
     waiting = (JobState.ACCEPTED, JobState.PENDING, JobState.UNKNOWN)
     allowed = Q(state__in=waiting, started_at=None)
+    if tasks_wait(job, job.placements.all()):
+        allowed |= ~Q(state__in=FINAL_STATES)
     _record_wish(job, by, "job.hold", allowed, Q(hold_wanted=True), hold_wanted=True)
 
 

@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from ninja import Schema
 
 from tandem.api_pages import Pages
+from tandem.clusters.models import silent_clusters
 from tandem.jobs.models import Job, JobState, PlacementState, Spooler
 from tandem.jobs.tasks import task_counts
-from tandem.jobs.wish_words import silent_clusters, wishes
+from tandem.jobs.wish_words import wishes
 
 
 class PlacementOut(Schema):

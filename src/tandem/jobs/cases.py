@@ -23,16 +23,18 @@ from tandem.jobs.verdict import NOWHERE, ORDER, PlacementView, Verdict, judge_cl
 NOTHING = TaskReading()
 MOST_ADOPTED = 50
 STARTED = (Phase.RUNNING, Phase.SUSPENDED)
+ASKING_BY_WHOM = "it was cancelled on its cluster; asking by whom"
 CORRECTABLE_FOR = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class Circumstances:
-    """What is the same for all jobs of a pass: which clusters answer, when, and the times.
+    """What is the same for all jobs of a pass: which clusters there are, which answer, and the times.
 
     What lies in control directories was read after `looked_at` and before `read_by`, by the database's clock.
     """
 
+    clusters: Collection[str]
     answering: Collection[str]
     down: Collection[str]
     times: Failover
@@ -81,7 +83,8 @@ class JobCase:
     def adopt_unknown_runs(self) -> bool:
         """Make rows for placements that hold claims but are not in the database; True when there were any.
 
-        A restore from a backup forgot them. Which cluster they are on, the claim says; the rest, the next polls.
+        A restore from a backup forgot them. Which cluster they are on, the claim says; the rest, the next polls. Of a
+        cluster that the environment does not have nobody will ever hear: there it is lost, and its heartbeat decides.
         """
         known = {placement.pk for placement in self.placements}
         adopted = 0
@@ -90,8 +93,9 @@ class JobCase:
             # Anybody can forge claims of jobs of their own: a few at a time, so that nobody else has to wait.
             if claim and claim.placement and claim.placement not in known and adopted < MOST_ADOPTED:
                 known.add(claim.placement)
-                owner, doubt = self.job.owner.username, PlacementState.DOUBT
-                adopted += adopt(owner, claim.placement, claim.cluster, doubt, job=self.job) is not None
+                state = PlacementState.DOUBT if claim.cluster in self.around.clusters else PlacementState.LOST
+                owner = self.job.owner.username
+                adopted += adopt(owner, claim.placement, claim.cluster, state, job=self.job) is not None
         return bool(adopted)
 
     def judge(self) -> None:
@@ -140,7 +144,11 @@ class JobCase:
             if self._covers(placement, index)
             and self.view(placement, index).is_live
             # Slurm's own requeue of the very placement is a successor too: its next run waits for its turn.
-            and (placement.attempt > run.number or self.view(placement, index).phase == Phase.WAITING)
+            # The number of a placement is the highest that one of its tasks goes out for: a task's run may have less.
+            and (
+                (placement.attempt > run.number and placement.pk != owner.pk)
+                or self.view(placement, index).phase == Phase.WAITING
+            )
         ]
         still_for = self._still_for(index, reading, view)
         # What the scheduler started anew is a successor that watches already: it has its time before another is sent.
@@ -169,6 +177,10 @@ class JobCase:
             return [placement.started_at] if placement.started_at else None
         seen = placement.seen_tasks.values()
         return [one.started_at for one in seen if one.phase in STARTED and one.started_at] or None
+
+    def has_run(self, placement: Placement) -> bool:
+        """Whether a run of it holds a task that is not over, as far as is written down."""
+        return any(task.owner_id == placement.pk and task.state not in FINAL_STATES for task in self.tasks.values())
 
     def owner_of(self, run: Claim) -> Placement | None:
         """The placement whose run made a claim."""
@@ -227,22 +239,26 @@ class JobCase:
         """A placement as it stands for one task."""
         state, seen = self._sighting(placement, index)
         since = placement.state_since
-        if self.job.array and seen.ended_at:  # a task ends, and the placement goes on
-            since = max(since, seen.ended_at)
+        if self.job.array and seen.over_since:  # a task ends, and the placement goes on
+            since = max(since, seen.over_since)
         return PlacementView(
             state=state,
             cluster=placement.cluster,
-            answers=placement.cluster in self.around.answering,
+            answers=placement.cluster in self.around.answering or not self._exists(placement),
             is_down=placement.cluster in self.around.down,
             phase=seen.phase,
             ending=seen.ending,
             exit_code=seen.exit_code,
             signal=seen.signal,
             scheduler_words=seen.reason,
-            cancel_sent=placement.cancel_sent_at is not None,
+            exists=self._exists(placement),
+            cancel_sent=placement.is_explained(index),
             seconds_in_state=(self.around.looked_at - since).total_seconds(),
             attempt=placement.attempt,
         )
+
+    def _exists(self, placement: Placement) -> bool:
+        return placement.cluster in self.around.clusters
 
     def _sighting(self, placement: Placement, index: int) -> tuple[PlacementState, Sighting]:
         """What the placement's own cluster last showed of a task, whichever cluster's pass this is."""
@@ -268,44 +284,37 @@ class JobCase:
             self._covered[placement.pk] = frozenset(array_indices(placement.array))
         return index in self._covered[placement.pk]
 
-    def was_cancelled_by_others(self, placement: Placement) -> bool:
-        """Whether the scheduler says that tasks were cancelled before they started, and we had not asked for it."""
-        return placement.cancel_sent_at is None and any(
-            self._covers(placement, index) and self._was_cancelled(placement, index)
+    def cancelled_by_others(self, placement: Placement) -> list[int]:
+        """The tasks that the scheduler says were cancelled before they started, and it is not explained why."""
+        return [
+            index
             for index, verdict in self.verdicts.items()
             if verdict.was_cancelled_outside
-        )
-
-    def cancelled_for(self, placement: Placement) -> timedelta:
-        """For how long the newest of them has been cancelled: of an array that goes on, not for as long as it does."""
-        seconds = [
-            self.view(placement, index).seconds_in_state
-            for index in self.verdicts
-            if self._covers(placement, index) and self._was_cancelled(placement, index)
+            and self._covers(placement, index)
+            and not placement.is_explained(index)
+            and self._was_cancelled(placement, index)
         ]
-        return timedelta(seconds=min(seconds, default=0.0))
+
+    def cancelled_for(self, placement: Placement, index: int) -> timedelta:
+        """For how long a task has been cancelled there."""
+        return timedelta(seconds=self.view(placement, index).seconds_in_state)
 
     def _was_cancelled(self, placement: Placement, index: int) -> bool:
         state, seen = self._sighting(placement, index)
         return state == PlacementState.ENDED and seen.ending == Ending.CANCELLED
 
-    def take_cancels(self) -> None:
-        """Take the cancel of some tasks for a person's wish: it concerns these, and none of the others."""
-        self.verdicts = {
-            index: Verdict(JobState.CANCELLED, "it was cancelled on its cluster", seal="cancel")
-            if verdict.was_cancelled_outside
-            else verdict
-            for index, verdict in self.verdicts.items()
-        }
+    def weigh_cancels(self, wished: Collection[int]) -> None:
+        """Take the cancel of these tasks for a person's wish, and no other before it is known to be one.
 
-    def leave_open(self) -> None:
-        """Take no cancel for a person's wish before it is known to be one."""
-        self.verdicts = {
-            index: Verdict(JobState.PENDING, "it was cancelled on its cluster; asking by whom")
-            if verdict.was_cancelled_outside
-            else verdict
-            for index, verdict in self.verdicts.items()
-        }
+        Of an array it concerns these tasks alone; of a whole job `settle` makes a wish like any other.
+        """
+        for index, verdict in self.verdicts.items():
+            if not verdict.was_cancelled_outside:
+                continue
+            if index not in wished:
+                self.verdicts[index] = Verdict(JobState.PENDING, ASKING_BY_WHOM)
+            elif self.job.array:
+                self.verdicts[index] = Verdict(JobState.CANCELLED, "it was cancelled on its cluster", seal="cancel")
 
     def losers(self) -> list[Placement]:
         """Placements whose every task is another run's, as was just read. Never a restartable job's: it may be next."""

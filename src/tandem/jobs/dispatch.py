@@ -25,11 +25,13 @@ from django.db import connection, transaction
 from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
+from tandem.clock import database_now
 from tandem.clusters.errors import AnswerLost, DoorError, SubmissionRefused
 from tandem.clusters.models import Cluster
 from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Phase, SchedulerJob
 from tandem.environment import Environment
+from tandem.jobs.control import ranges
 from tandem.jobs.flights import Flights
 from tandem.jobs.models import (
     FINAL_STATES,
@@ -42,12 +44,12 @@ from tandem.jobs.models import (
     PlacementState,
     new_placement_id,
 )
+from tandem.jobs.placed import numbers_wanted, tasks_out, wanted_tasks
 from tandem.jobs.placements import as_fields, change
 from tandem.jobs.routing import Candidate, candidates, choose_cluster, eligible
 from tandem.jobs.script import Ticket, batch_script, request_for
 from tandem.jobs.settle import back_off, change_job
-from tandem.jobs.sightings import ended_tasks
-from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, array_indices, stored_submission
+from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
 from tandem.jobs.transactions import done_again
 
 log = structlog.get_logger()
@@ -103,7 +105,10 @@ class Answered:
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Hands jobs to one cluster. One at a time may be working for a cluster; if two do, nothing is sent twice."""
+    """Hands jobs to one cluster. One at a time may be working for a cluster; if two do, nothing is sent twice.
+
+    `settle_refused` is told of jobs that were refused: another cluster may still want them, otherwise they fail.
+    """
 
     cluster: str
     scheduler: Submitting
@@ -155,34 +160,39 @@ class Dispatcher:
         chosen = self._route(waiting, most)
         if not chosen:
             return []
-        now = timezone.now()
+        now = database_now()
         with transaction.atomic():
             locked = Job.objects.select_for_update(skip_locked=True).filter(
-                pk__in=[job.pk for job, _ in chosen],
+                pk__in=[job.pk for job, _, _ in chosen],
                 place_wanted__isnull=False,
                 hold_wanted=False,
                 cancel_wanted_at=None,
             )
-            mine = {job.pk: job for job in locked.only("pk", "place_wanted", "place_tasks")}
-            taken = [(job, submission) for job, submission in chosen if job.pk in mine]
+            mine = {job.pk: job for job in locked.only("pk", "place_wanted", "place_tasks", "array")}
+            going = {job.pk: wanted_tasks(mine[job.pk]) - stay for job, _, stay in chosen if job.pk in mine}
+            taken = [(job, submission) for job, submission, _ in chosen if going.get(job.pk)]
             placements = [
                 Placement(
                     id=new_placement_id(job.pk),
                     job=job,
                     cluster=self.cluster,
                     attempt=mine[job.pk].place_wanted or 0,
-                    array=_array(job, mine[job.pk].place_tasks),
+                    array=_array(job, going[job.pk]),
                     state_since=now,
                 )
                 for job, _ in taken
             ]
-            Placement.objects.filter(job__in=mine, state=PlacementState.NOT_SENT).delete()
+            ids = {job.pk for job, _ in taken}
+            Placement.objects.filter(job__in=ids, state=PlacementState.NOT_SENT).delete()
             Placement.objects.bulk_create(placements)
-            Job.objects.filter(pk__in=mine).update(place_wanted=None, place_tasks="", cluster=self.cluster)
+            Job.objects.filter(pk__in=ids).update(place_wanted=None, place_tasks="", cluster=self.cluster)
+            for pk in ids:
+                if left := wanted_tasks(mine[pk]) - going[pk]:
+                    Job.objects.filter(pk=pk).update(place_wanted=mine[pk].place_wanted, place_tasks=ranges(left))
         return self._outgoing(taken, placements)
 
-    def _route(self, waiting: Sequence[Job], most: int) -> list[tuple[Job, Submission]]:
-        """Those of the jobs that go to this cluster now, so many at most."""
+    def _route(self, waiting: Sequence[Job], most: int) -> list[tuple[Job, Submission, frozenset[int]]]:
+        """Those of the jobs that go to this cluster now, so many at most, and the tasks of them that do not."""
         clusters = candidates()
         known = Placement.objects.filter(job__in=[job.pk for job in waiting])
         placed: dict[uuid.UUID, list[Placement]] = defaultdict(list)
@@ -190,8 +200,9 @@ class Dispatcher:
         for placement in known.filter(state__in=states).order_by("created_at"):
             placed[placement.job_id].append(placement)
         uploads = set(InputUpload.objects.filter(job__in=[job.pk for job in waiting]).values_list("job", flat=True))
+        numbers = numbers_wanted(waiting)
         trips: dict[int, float] = defaultdict(float)
-        chosen: list[tuple[Job, Submission]] = []
+        chosen: list[tuple[Job, Submission, frozenset[int]]] = []
         for job in waiting:
             if len(chosen) == most:
                 break
@@ -203,19 +214,21 @@ class Dispatcher:
             except SubmissionInvalid as invalid:
                 self._refuse(job, f"its submission cannot be carried out any more: {invalid}")
                 continue
-            out = {placement.cluster for placement in placed[job.pk] if _keeps_out(placement, job)}
-            among = eligible(job, submission, clusters, self.environment, out)
+            out = tasks_out(job, placed[job.pk], numbers.get(job.pk, {}))
+            nowhere = {name for name, tasks in out.items() if tasks >= wanted_tasks(job)}
+            among = eligible(job, submission, clusters, self.environment, nowhere)
             # Where it just came to nothing it may again: another cluster first, if there is one.
             came_to_nothing = {row.cluster for row in placed[job.pk][-1:] if row.state == PlacementState.ENDED}
-            best = choose_cluster([one for one in among if one.name not in came_to_nothing], submission)
-            best = best or choose_cluster(among, submission)
+            others = [one for one in among if one.name not in came_to_nothing]
+            best = choose_cluster([one for one in others if not out.get(one.name)], submission)
+            best = best or choose_cluster(others, submission) or choose_cluster(among, submission)
             if best is None:
                 self._let_wait(job, among)
                 continue
             best.take(job.processors)
             if best.name == self.cluster:
                 trips[job.owner_id] += share
-                chosen.append((job, submission))
+                chosen.append((job, submission, out.get(self.cluster, frozenset())))
         return chosen
 
     def _refuse(self, job: Job, words: str) -> None:
@@ -230,12 +243,12 @@ class Dispatcher:
                 job=job,
                 cluster=self.cluster,
                 attempt=job.place_wanted or 0,
-                array=_array(job, job.place_tasks),
+                array=_array(job, wanted_tasks(job)),
                 state=PlacementState.REFUSED,
-                state_since=timezone.now(),
+                state_since=database_now(),
                 message=words,
             )
-        self._settle_refused(Job.objects.select_related("owner").get(pk=job.pk))
+        self.settle_refused(Job.objects.select_related("owner").get(pk=job.pk))
 
     def _let_wait(self, job: Job, among: Sequence[Candidate]) -> None:
         """No cluster that could have it is up. It keeps its turn; others are not held up meanwhile."""
@@ -318,15 +331,7 @@ class Dispatcher:
         refused = self._record_answers(self._unrecorded)
         self._unrecorded = []
         for job in Job.objects.select_related("owner").filter(pk__in=refused):
-            self._settle_refused(job)
-
-    def _settle_refused(self, job: Job) -> None:
-        """Another cluster may still want it; otherwise it fails, once its claims are closed. At once, not at the next
-        poll: the person may still be waiting for the page. Unless that makes everybody else wait.
-        """
-        if not self._flights.is_late(job.owner_id):
-            with self._flights.spent_on(job.owner_id):
-                self.settle_refused(job)
+            self.settle_refused(job)
 
     @done_again
     def _record_answers(self, answers: Sequence[Answered]) -> list[uuid.UUID]:
@@ -381,7 +386,7 @@ class Dispatcher:
             "message": message,
             "poll_number": number,
             "misses": 0,
-            "state_since": timezone.now(),
+            "state_since": database_now(),
         }
 
     def _show_pending(self, ids: Sequence[uuid.UUID]) -> None:
@@ -394,10 +399,11 @@ class Dispatcher:
     def _try_later(self, answer: Answered) -> None:
         """Nothing was sent: it may go again without looking up, here or elsewhere, after a while."""
         job = answer.outgoing.job
+        tasks = answer.outgoing.placement.array
         rows = Job.objects.filter(pk=job.pk, place_wanted=None, cancel_wanted_at=None).exclude(state__in=FINAL_STATES)
         rows.update(
             place_wanted=answer.outgoing.placement.attempt,
-            place_tasks=answer.outgoing.placement.array if job.array != answer.outgoing.placement.array else "",
+            place_tasks=tasks.partition("%")[0] if job.array != tasks else "",
             next_try_at=timezone.now() + back_off(job.tries + 1),
             tries=job.tries + 1,
         )
@@ -440,21 +446,9 @@ def _answers(future: Future[list[Answered]], together: Sequence[Outgoing]) -> li
         return [Answered(outgoing, PlacementState.DOUBT, message=words) for outgoing in together]
 
 
-def _keeps_out(placement: Placement, job: Job) -> bool:
-    """Whether a job does not go where it has this placement: that was refused, or is out with what now wants one."""
-    if placement.state == PlacementState.REFUSED:
-        return True
-    if placement.state == PlacementState.ENDED or placement.attempt != job.place_wanted:
-        return False
-    if not job.array:
-        return True
-    there = set(array_indices(placement.array or job.array)) - ended_tasks(placement.seen_tasks)
-    return not there.isdisjoint(array_indices(job.place_tasks or job.array))
-
-
-def _array(job: Job, tasks: str) -> str:
-    """Which array tasks go out: all, or those that want it; never more at a time than the job said."""
-    if not job.array or not tasks:
+def _array(job: Job, tasks: frozenset[int]) -> str:
+    """These tasks as they go out: never more at a time on this cluster than the job said."""
+    if len(tasks) == job.task_count:
         return job.array
     _, percent, most = job.array.partition("%")
-    return f"{tasks}{percent}{most}"
+    return f"{ranges(tasks)}{percent}{most}"

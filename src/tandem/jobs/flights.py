@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -83,16 +82,6 @@ class Flights(Generic[Cargo, Found]):
         while self and time.monotonic() < until:
             yield from self.land(until - time.monotonic())
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    @contextmanager
-    def spent_on(self, owner: int) -> Iterator[None]:
-        """Something is done for this person that all others wait for."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            if time.monotonic() - began >= PATIENCE:
-                self._note_late(owner)
 
     def _start(self) -> None:
         self._note_overdue()

@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from tandem.clock import database_now
 from tandem.clusters.errors import DoorError
-from tandem.clusters.models import ANSWERING, Cluster, ClusterState
+from tandem.clusters.models import Cluster, ClusterState, answering_clusters
 from tandem.clusters.scheduler import ClusterPicture, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs import outside
@@ -87,21 +87,20 @@ class Follower:
     def step(self, picture: ClusterPicture | None) -> None:
         """One pass, with what the poll before it saw; None: the cluster did not answer it."""
         self._pass += 1
-        applied = Applied()
+        applied = None
         if picture is not None:
-            found = apply_picture(self.cluster, picture)
-            if found is None:
+            applied = apply_picture(self.cluster, picture)
+            if applied is None:
                 return
-            applied = found
             unseen = (applied.unseen_since, outside.take_in(self.cluster, applied.strangers, picture))
             self.ask_history_since = min((since for since in unseen if since), default=None)
             show_waiting(self.cluster, applied.waiting)
-            applied.changed |= self._look_up_missing(applied.missing)
-        answering = _answering()
+            applied.changed |= self._look_up_missing(applied.missing, picture.poll)
+        answering = answering_clusters()
         if self.cluster not in answering:
             self._show_silence()
             return
-        if picture is None:
+        if applied is None:
             return
         cancel_leftovers(self.cluster, self.scheduler_of(self.cluster))
         outside.carry_out_cancels(self.cluster, self.scheduler_of(self.cluster))
@@ -113,7 +112,7 @@ class Follower:
         show_silence(self.cluster, since)
         outside.show_silence(self.cluster, since)
 
-    def _look_up_missing(self, missing: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    def _look_up_missing(self, missing: Iterable[uuid.UUID], poll: int) -> set[uuid.UUID]:
         """Ask once more, precisely, before a placement counts as lost. No answer: it stays what it is."""
         changed, patience = set(), Patience()
         for placement in Placement.objects.select_related("job__owner").filter(pk__in=list(missing)):
@@ -127,22 +126,22 @@ class Follower:
             except DoorError as problem:
                 log.info("a missing placement could not be looked up", placement=str(placement.pk), error=str(problem))
                 continue
-            if mark_lost(placement, found):
+            if mark_lost(placement, found, poll):
                 changed.add(placement.job_id)
         return changed
 
     def _choose(self, applied: Applied, answering: Sequence[str]) -> list[Job]:
         """The jobs to look at in this pass: those that something happened to, or may have; and a few in turn."""
         names = set(Cluster.objects.values_list("name", flat=True)) | {self.cluster}
-        mine = {name for name in names if caretaker_of(name, answering) == self.cluster}
+        cared_for = Q(cluster__in={name for name in names if caretaker_of(name, answering) == self.cluster})
         if caretaker_of("", answering) == self.cluster:
-            mine.add("")
-        jobs = Job.objects.select_related("owner").filter(cluster__in=mine)
+            cared_for |= ~Q(cluster__in=names)  # on none yet, or on one that a forged claim names
+        jobs = Job.objects.select_related("owner").filter(cared_for)
         going_on = jobs.exclude(state__in=FINAL_STATES)
         own = Placement.objects.filter(job=OuterRef("pk"))
         # What was on its way when its worker was lost along with the cluster looks as if it still were.
         stuck = Q(state=PlacementState.SUBMITTING) & (
-            ~Q(cluster__in=answering) | Q(state_since__lt=timezone.now() - SUBMITTING_AT_MOST)
+            ~Q(cluster__in=answering) | Q(state_since__lt=database_now() - SUBMITTING_AT_MOST)
         )
         came_to_nothing = (PlacementState.DOUBT, PlacementState.LOST, PlacementState.ENDED, PlacementState.REFUSED)
         over = own.filter(Q(state__in=came_to_nothing) | stuck)
@@ -185,15 +184,16 @@ class Follower:
 
     def follow_now(self, job: Job) -> None:
         """Judge one job at once, outside a pass."""
-        self.follow_jobs([job], _answering())
+        self.follow_jobs([job], answering_clusters())
 
     def follow_jobs(self, jobs: Sequence[Job], answering: Sequence[str]) -> None:
         """Read, judge and settle these jobs."""
         if not jobs:
             return
-        down = Cluster.objects.filter(state=ClusterState.DOWN).values_list("name", flat=True)
+        clusters = dict(Cluster.objects.values_list("name", "state"))
+        down = {name for name, state in clusters.items() if state == ClusterState.DOWN}
         now = database_now()
-        around = Circumstances(answering, set(down), self.environment.failover, now, now)
+        around = Circumstances(clusters.keys(), answering, down, self.environment.failover, now, now)
         self._answering = answering
         cases = _cases(jobs, around, self.environment)
         readings = self._reader.read(cases, now)
@@ -276,10 +276,6 @@ def _worked(step: Callable[[JobCase], None], case: JobCase, patience: Patience) 
     else:
         return True
     return False
-
-
-def _answering() -> list[str]:
-    return list(Cluster.objects.filter(state__in=ANSWERING).order_by("name").values_list("name", flat=True))
 
 
 def _cases(jobs: Sequence[Job], around: Circumstances, environment: Environment) -> list[JobCase]:

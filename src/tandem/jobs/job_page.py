@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from tandem.clusters.models import ANSWERING, Cluster
+from tandem.clusters.models import ANSWERING, Cluster, silent_clusters
 from tandem.clusters.scheduler import Phase
 from tandem.jobs.models import Event, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.parameters import Parameter, parameters_of
 from tandem.jobs.script import ERROR, OUTPUT, output_name
 from tandem.jobs.spoolers.words import gone
 from tandem.jobs.submission import array_indices
-from tandem.jobs.tasks import task_counts
-from tandem.jobs.wish_words import Wish, silent_clusters, wishes
+from tandem.jobs.tasks import task_counts, tasks_wait
+from tandem.jobs.wish_words import Wish, wishes
 
 # A final state may still be corrected by a result that comes late; until then the page goes on listening.
 CORRECTED_WITHIN = timedelta(minutes=5)
@@ -159,8 +159,9 @@ class JobPage:
 
     @property
     def may_hold(self) -> bool:
-        """It waits, and nobody holds it yet."""
-        return self.may_cancel and self.job.state in WAITING and not self.job.started_at and not self.job.hold_wanted
+        """It waits, or some of its tasks do, and nobody holds it yet."""
+        is_waiting = self.job.state in WAITING and not self.job.started_at
+        return self.may_cancel and not self.job.hold_wanted and (is_waiting or tasks_wait(self.job, self.placements))
 
     @property
     def may_release(self) -> bool:

@@ -14,7 +14,10 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from tandem.jobs.sightings import Sightings, parsed
+from tandem import rules
+from tandem.clusters.scheduler import Phase
+from tandem.jobs.sightings import Sightings, parsed, waiting_reasons
+from tandem.jobs.submission import array_indices
 
 
 class JobState(models.TextChoices):
@@ -29,7 +32,7 @@ class JobState(models.TextChoices):
     UNKNOWN = "UNKNOWN"
 
 
-FINAL_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT})
+FINAL_STATES = frozenset(map(JobState, rules.FINAL_STATES))
 
 
 class PlacementState(models.TextChoices):
@@ -334,6 +337,9 @@ class Placement(models.Model):
     sightings = models.JSONField(default=list, help_text="an array's tasks as its cluster last showed each of them")
     held = models.BooleanField(default=False, help_text="we asked the scheduler to hold it")
     cancel_sent_at = models.DateTimeField(null=True, help_text="when we first asked the scheduler to cancel it")
+    explained = models.TextField(
+        blank=True, help_text="array tasks whose cancel is nobody's wish, as 0-9,12: it was ours or the scheduler's own"
+    )
     requeue_until = models.DateTimeField(
         null=True, help_text="by the scheduler's clock: what it started until then is to start again"
     )
@@ -355,6 +361,25 @@ class Placement(models.Model):
     def seen_tasks(self) -> Sightings:
         """An array's tasks, as its cluster showed each of them when this row was read."""
         return parsed(self.sightings)
+
+    @property
+    def waits_for(self) -> list[str]:
+        """Why it waits there, or the rest of an array of which some tasks run already: in the scheduler's words.
+
+        Empty when nothing of it waits, as far as is known.
+        """
+        if self.state != PlacementState.SUBMITTED:
+            return []
+        return waiting_reasons(self.seen_tasks) or ([self.scheduler_reason] if self.phase == Phase.WAITING else [])
+
+    @cached_property
+    def explained_tasks(self) -> frozenset[int]:
+        """`explained`, as numbers."""
+        return frozenset(array_indices(self.explained)) if self.explained else frozenset()
+
+    def is_explained(self, index: int) -> bool:
+        """Whether the end of a task by a cancel is known to be nobody's wish."""
+        return self.cancel_sent_at is not None or index in self.explained_tasks
 
 
 class Task(models.Model):

@@ -22,6 +22,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from tandem.clock import database_now
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
 from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState, Task, job_id_of
@@ -60,9 +61,10 @@ class Applied:
     With `unseen_since`, some placement or task of one was not seen: the next poll is to ask the accounting database
     from then on.
     `waiting` has those that wait as before, by what the scheduler now says of it: that is only to be shown.
-    `strangers` are not Tandem's: see outside.py.
+    `strangers` are not Tandem's: see outside.py. `now` is when it was applied, by the database's clock.
     """
 
+    now: datetime
     changed: set[uuid.UUID] = field(default_factory=set)
     missing: list[uuid.UUID] = field(default_factory=list)
     unseen_since: datetime | None = None
@@ -85,7 +87,8 @@ def apply_picture(cluster: str, picture: ClusterPicture) -> Applied | None:
             return None
         Followed.objects.filter(cluster=cluster).update(poll_number=picture.poll)
         evidence = picture.ended_since is not None and picture.drained and _is_up(cluster)
-        applied = Applied(strangers=[job for job in (*picture.jobs, *picture.ended) if not job.placement])
+        strangers = [job for job in (*picture.jobs, *picture.ended) if not job.placement]
+        applied = Applied(database_now(), strangers=strangers)
         known = _known_placements(cluster, seen)
         claimed = _claimed_tasks([one for username, one in known if one.array and (username, one.pk) in seen])
         for username, placement in known:
@@ -156,14 +159,14 @@ def _take_into_account(
         since = look_up_from(placement)
         if placement.array:
             is_evidence = evidence and picture.ended_since is not None and picture.ended_since <= since
-            changes["sightings"], are_missing = _sightings(placement, records, claimed, is_evidence)
+            changes["sightings"], are_missing = _sightings(placement, records, claimed, is_evidence, applied.now)
             if are_missing:
                 applied.unseen_since = min(since, applied.unseen_since or since)
         if _only_waits_on(placement, changes):
             applied.waiting[changes["scheduler_state"], changes["scheduler_reason"]].append(placement)
             return
     elif placement.state == PlacementState.SUBMITTING:
-        if timezone.now() - placement.state_since < SUBMITTING_AT_MOST:
+        if applied.now - placement.state_since < SUBMITTING_AT_MOST:
             return
         changes = {"state": PlacementState.DOUBT, "poll_number": picture.poll}
     elif placement.state in (PlacementState.SUBMITTED, PlacementState.DOUBT):
@@ -178,7 +181,7 @@ def _take_into_account(
             applied.missing.append(placement.pk)
     else:
         return
-    if change(placement, changes):
+    if change(placement, changes, applied.now):
         applied.changed.add(placement.job_id)
         if changes.get("state") == PlacementState.ENDED:
             # A job is over as soon as its result is read; what the scheduler says in the end is shown all the same.
@@ -197,10 +200,10 @@ def _only_waits_on(placement: Placement, changes: dict[str, Any]) -> bool:
 
 
 def _sightings(
-    placement: Placement, records: Sequence[SchedulerJob], claimed: Collection[int], is_evidence: bool
+    placement: Placement, records: Sequence[SchedulerJob], claimed: Collection[int], is_evidence: bool, now: datetime
 ) -> tuple[list[list[Any]], bool]:
-    everything = array_indices(placement.array)
-    after, are_missing = after_poll(placement.seen_tasks, records, everything, claimed, is_evidence=is_evidence)
+    known, everything = placement.seen_tasks, array_indices(placement.array)
+    after, are_missing = after_poll(known, records, everything, claimed, is_evidence=is_evidence, now=now)
     return stored(after), are_missing
 
 
@@ -231,13 +234,16 @@ def as_fields(records: Sequence[SchedulerJob]) -> dict[str, Any]:
     }
 
 
-def change(placement: Placement, changes: dict[str, Any]) -> bool:
-    """Compare-and-swap on the placement's state; False when nothing is to change, or somebody else got there first."""
+def change(placement: Placement, changes: dict[str, Any], now: datetime | None = None) -> bool:
+    """Compare-and-swap on the placement's state; False when nothing is to change, or somebody else got there first.
+
+    `now` is by the database's clock, for who has asked it already.
+    """
     differing = {name: value for name, value in changes.items() if getattr(placement, name) != value}
     if not differing.keys() & {*_COMPARED, "poll_number"}:
         return False
     if "state" in differing:
-        differing["state_since"] = timezone.now()
+        differing["state_since"] = now or database_now()
     rows = Placement.objects.filter(pk=placement.pk, state=placement.state)
     # The scheduler remembers an exit code only for a while; what it said once stays true.
     if placement.state == PlacementState.ENDED == changes.get("state"):
@@ -271,7 +277,7 @@ def adopt(
             "cluster": cluster,
             "array": job.array,
             "poll_number": number,
-            "state_since": timezone.now(),
+            "state_since": database_now(),
             **fields,
         },
     )
@@ -280,16 +286,29 @@ def adopt(
     return placement if is_new else None
 
 
-def mark_lost(placement: Placement, looked_up: Sequence[SchedulerJob]) -> bool:
-    """The last look before giving a placement up: by (user, id), from before it was sent. True when it changed."""
+@done_again
+def mark_lost(placement: Placement, looked_up: Sequence[SchedulerJob], poll: int) -> bool:
+    """The last look before giving a placement up: by (user, id), from before it was sent. True when it changed.
+
+    As polls do, it locks the cluster's `Followed` row: when another poll than the one that missed it has been taken
+    into account meanwhile, that one knows better.
+    """
+    with transaction.atomic():
+        followed = Followed.objects.select_for_update().get(cluster=placement.cluster)
+        if followed.poll_number != poll:
+            return False
+        return _mark_lost(placement, looked_up, database_now())
+
+
+def _mark_lost(placement: Placement, looked_up: Sequence[SchedulerJob], now: datetime) -> bool:
     if looked_up:
         changes = as_fields(looked_up)
         if placement.array:
             claimed = _claimed_tasks([placement]).get(placement.pk, ())
-            changes["sightings"], _ = _sightings(placement, looked_up, claimed, is_evidence=False)
-        return change(placement, changes)
+            changes["sightings"], _ = _sightings(placement, looked_up, claimed, False, now)
+        return change(placement, changes, now)
     rows = Placement.objects.filter(pk=placement.pk, state=placement.state, misses__gte=MISSES_UNTIL_LOST)
-    lost = rows.update(state=PlacementState.LOST, state_since=timezone.now())
+    lost = rows.update(state=PlacementState.LOST, state_since=now)
     if lost:
         log.warning("a placement was lost", placement=str(placement.pk), cluster=placement.cluster)
     return bool(lost)

@@ -10,12 +10,10 @@ from typing import Any
 from django.db.models import Max, Sum
 
 from tandem.clusters.models import Cluster, ClusterState
-from tandem.clusters.scheduler import Phase
-from tandem.clusters.slurm_output import ARRAY_LIMIT, waits_by_wish
+from tandem.clusters.scheduler import Wait, wait_of
 from tandem.environment import Environment
 from tandem.environment.durations import duration_text
 from tandem.jobs.models import Job, JobState, Placement, PlacementState
-from tandem.jobs.sightings import waiting_reason
 from tandem.jobs.submission import ANY_CLUSTER, Submission, SubmissionInvalid, stored_submission
 
 _WAITING = (JobState.PENDING, JobState.ACCEPTED)
@@ -161,26 +159,19 @@ def alternatives(
     possible = eligible(job, submission, clusters, environment, refused)
     up = [cluster for cluster in possible if cluster.is_up]
     ample = frozenset(cluster.name for cluster in up if not cluster.shortage(submission.queue))
-    waiting = {placement.cluster: placement for placement in placements if _why_waiting(placement) is not None}
+    waiting = {placement.cluster: placement for placement in placements if placement.waits_for}
     obstacles = {}
     for cluster in clusters:
         placement = waiting.get(cluster.name)
-        reason = _why_waiting(placement) if placement else None
-        if placement and reason is not None and reason != ARRAY_LIMIT:
+        wait = wait_of(placement.waits_for[0]) if placement else Wait.ARRAY_LIMIT
+        if placement and wait is not Wait.ARRAY_LIMIT:
             words = _shortage(cluster, submission.queue)
-            if not words and ample - {cluster.name} and not waits_by_wish(reason):
+            if not words and ample - {cluster.name} and wait in (Wait.TURN, Wait.STUCK):
                 words = _long_wait(cluster, placement, submission.queue, environment, now)
             if words:
                 obstacles[cluster.name] = words
     names = frozenset(cluster.name for cluster in possible)
     return Alternatives(names, frozenset(cluster.name for cluster in up), ample, obstacles)
-
-
-def _why_waiting(placement: Placement) -> str | None:
-    """Why it waits, or the rest of an array of which some tasks run already; None when nothing of it does."""
-    if placement.state != PlacementState.SUBMITTED:
-        return None
-    return placement.scheduler_reason if placement.phase == Phase.WAITING else waiting_reason(placement.seen_tasks)
 
 
 def _shortage(cluster: Candidate, queue: str) -> str:

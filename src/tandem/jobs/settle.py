@@ -4,12 +4,13 @@ Every change of a job is a compare-and-swap on the state it was judged from. Who
 pass judges anew.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from tandem.clusters.models import ANSWERING, Cluster
@@ -20,12 +21,13 @@ from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Event, InputUpload
 from tandem.jobs.transactions import done_again
 
 LONGEST_BACK_OFF = 300.0
+TASKS_AT_ONCE = 100
 _TASK_FIELDS = (
     "state",
     "reason",
     "claim",
     "attempt",
-    "owner",
+    "owner_id",
     "heartbeat",
     "heartbeat_seen_at",
     "exit_code",
@@ -33,6 +35,7 @@ _TASK_FIELDS = (
     "started_at",
     "ended_at",
 )
+_FIELDS = {field.attname: field for field in Task._meta.concrete_fields}
 # Told to pages as they change; the rest changes along with them.
 _TOLD = ("reason", "cluster", "scheduler_state", "scheduler_reason", "exit_code", "started_at", "ended_at")
 
@@ -69,14 +72,26 @@ def _save_tasks(tasks: list[Task]) -> None:
     new = [task for task in tasks if task.pk is None]
     if new:
         Task.objects.bulk_create(new, ignore_conflicts=True)
-    for task in tasks:
-        if task.pk is None:
-            continue
+    for is_final in (True, False):
         open_ = ~Q(state__in=FINAL_STATES)
-        if task.state in FINAL_STATES:
+        if is_final:
             open_ |= Q(correctable_until__isnull=False)
-        rows = Task.objects.filter(open_, pk=task.pk)
-        rows.update(**{name: getattr(task, name) for name in _TASK_FIELDS})
+        known = [task for task in tasks if task.pk is not None and (task.state in FINAL_STATES) is is_final]
+        for start in range(0, len(known), TASKS_AT_ONCE):
+            some = known[start : start + TASKS_AT_ONCE]
+            rows = Task.objects.filter(open_, pk__in=[task.pk for task in some])
+            rows.update(**{name: _value_of_each(some, name) for name in _TASK_FIELDS})
+
+
+def _value_of_each(tasks: Sequence[Task], name: str) -> Any:
+    """A field's value for an UPDATE of all these rows: what differs, row by row."""
+    rows: dict[Any, list[int]] = defaultdict(list)
+    for task in tasks:
+        rows[getattr(task, name)].append(task.pk)
+    if len(rows) == 1:
+        return next(iter(rows))
+    field = _FIELDS[name]
+    return Case(*(When(pk__in=ids, then=Value(value, field)) for value, ids in rows.items()), output_field=field)
 
 
 def _job_changes(case: JobCase, summary: Summary) -> dict[str, Any]:
@@ -137,15 +152,24 @@ def change_job(job: Job, changes: dict[str, Any]) -> bool:
 
 
 def _want_placement(case: JobCase, summary: Summary) -> bool:
-    """Ask for another placement, unless one was made that this case does not know of, or the job was cancelled."""
+    """Ask for another placement, unless one was made that this case does not know of, or the job was cancelled.
+
+    While it waits for its turn, more tasks may come to want one, and others not any more: that changes no turn.
+    """
     job = case.job
     unknown = Placement.objects.filter(job=OuterRef("pk")).exclude(pk__in=[known.pk for known in case.placements])
     everything = not job.array or len(summary.place) == job.task_count
-    rows = Job.objects.filter(~Exists(unknown), pk=job.pk, place_wanted=None, cancel_wanted_at=None)
+    # The number is the highest of its tasks'. What each of them goes out for is known by its last run: dispatch.py.
+    number, tasks = max(summary.place.values()), "" if everything else ranges(summary.place)
+    rows = Job.objects.filter(~Exists(unknown), pk=job.pk, place_wanted=job.place_wanted, cancel_wanted_at=None)
+    if job.place_wanted is not None:
+        if (number, tasks) == (job.place_wanted, job.place_tasks):
+            return False
+        return bool(rows.filter(place_tasks=job.place_tasks).update(place_wanted=number, place_tasks=tasks))
     return bool(
         rows.update(
-            place_wanted=max(summary.place.values()),
-            place_tasks="" if everything else ranges(summary.place),
+            place_wanted=number,
+            place_tasks=tasks,
             next_try_at=timezone.now() + back_off(job.tries),
             tries=job.tries + 1,
         )

@@ -18,7 +18,10 @@ MISSES_UNTIL_LOST = 2
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One task as its cluster shows it. Without phase it is not shown at all; `misses`: polls that searched."""
+    """One task as its cluster shows it. Without phase it is not shown at all; `misses`: polls that searched.
+
+    `over_since`: when that was first seen, by the database's clock; `ended_at` is the cluster's.
+    """
 
     phase: Phase | None = None
     ending: Ending | None = None
@@ -28,6 +31,7 @@ class Sighting:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     misses: int = 0
+    over_since: datetime | None = None
 
     @property
     def is_over(self) -> bool:
@@ -47,7 +51,7 @@ UNSEEN = Sighting()
 def parsed(stored: Sequence[Sequence[Any]]) -> Sightings:
     """By task, from what `stored` made of them."""
     found: dict[int | None, Sighting] = {}
-    for tasks, phase, ending, exit_code, signal, reason, started, ended, misses in stored:
+    for tasks, phase, ending, exit_code, signal, reason, started, ended, misses, *over in stored:
         sighting = Sighting(
             Phase(phase) if phase else None,
             Ending(ending) if ending else None,
@@ -57,6 +61,7 @@ def parsed(stored: Sequence[Sequence[Any]]) -> Sightings:
             datetime.fromtimestamp(started, UTC) if started else None,
             datetime.fromtimestamp(ended, UTC) if ended else None,
             misses,
+            datetime.fromtimestamp(over[0], UTC) if over and over[0] else None,
         )
         if not tasks:
             found[None] = sighting
@@ -93,6 +98,7 @@ def _row(sighting: Sighting, spans: list[list[int]]) -> list[Any]:
         sighting.started_at.timestamp() if sighting.started_at else None,
         sighting.ended_at.timestamp() if sighting.ended_at else None,
         sighting.misses,
+        sighting.over_since.timestamp() if sighting.over_since else None,
     ]
 
 
@@ -103,8 +109,11 @@ def after_poll(
     claimed: Collection[int],
     *,
     is_evidence: bool,
+    now: datetime,
 ) -> tuple[Sightings, bool]:
     """What is known of a placement's tasks after a poll that showed these records of it; whether some are missing.
+
+    `now` is by the database's clock.
 
     A task may run and end, and be forgotten by the scheduler, while nobody looks: the accounting database has it then.
     Missing in two polls in which that answered too (`is_evidence`), it waits with the rest, or is lost.
@@ -113,7 +122,7 @@ def after_poll(
     for record in records:
         for task in _tasks(record):
             if task not in shown or shown[task].is_over:
-                shown[task] = _sighting(record, before.get(task))
+                shown[task] = _sighting(record, before.get(task), now)
     after = {**before, **shown}
     rest = after.get(None)
     if rest is not None and None not in shown and not rest.is_over:
@@ -142,18 +151,25 @@ def after_poll(
 
 def _tasks(record: SchedulerJob) -> Sequence[int | None]:
     # Of tasks that were cancelled while they waited, all or some, there is one record, and maybe one for the rest.
+    return tasks_named(record.tasks) or [record.task] if record.phase is Phase.ENDED else [record.task]
+
+
+def tasks_named(tasks: str) -> list[int]:
+    """The tasks that a scheduler's entry for several names; none when it does not say."""
     try:
-        return array_indices(record.tasks) if record.tasks and record.phase is Phase.ENDED else [record.task]
+        return array_indices(tasks) if tasks else []
     except ValueError:  # of somebody's own job that says it is ours
-        return [record.task]
+        return []
 
 
-def _sighting(record: SchedulerJob, before: Sighting | None) -> Sighting:
+def _sighting(record: SchedulerJob, before: Sighting | None, now: datetime) -> Sighting:
     if record.phase is not Phase.ENDED:
         return Sighting(record.phase, reason=record.reason[:200], started_at=record.started_at)
-    code, signal = record.exit_code, record.signal
-    if code is None and before is not None and before.is_over:  # remembered for a while only; said once, it stays true
-        code, signal = before.exit_code, before.signal
+    code, signal, since = record.exit_code, record.signal, now
+    if before is not None and before.is_over:
+        since = before.over_since or now
+        if code is None:  # remembered for a while only; said once, it stays true
+            code, signal = before.exit_code, before.signal
     if record.ending is Ending.COMPLETED:  # most do: without times they are stored together
         return Sighting(Phase.ENDED, Ending.COMPLETED, code)
     return Sighting(
@@ -164,15 +180,21 @@ def _sighting(record: SchedulerJob, before: Sighting | None) -> Sighting:
         record.reason[:200],
         record.started_at,
         record.ended_at,
+        over_since=since,
     )
 
 
-def waiting_reason(sightings: Sightings) -> str | None:
-    """Why tasks wait, in the scheduler's word; None when none does."""
+def waiting_reasons(sightings: Sightings) -> list[str]:
+    """Why tasks wait, in the scheduler's words, each once, the rest's first; none when no task does."""
     waiting = (one for one in (sightings.get(None), *sightings.values()) if one and one.phase is Phase.WAITING)
-    return next((one.reason for one in waiting), None)
+    return list(dict.fromkeys(one.reason for one in waiting))
 
 
 def ended_tasks(sightings: Sightings) -> set[int]:
     """The tasks that are over there."""
     return {index for index, one in sightings.items() if index is not None and one.is_over}
+
+
+def gone_tasks(sightings: Sightings) -> set[int]:
+    """The tasks that are not there any more: over, or lost."""
+    return ended_tasks(sightings) | {index for index, one in sightings.items() if index is not None and one.is_lost}

@@ -2,14 +2,16 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tandem.jobs.models import LIVE_PLACEMENTS, Job, JobState, Placement, Task
-from tandem.jobs.sightings import ended_tasks
+from tandem.clusters.models import silent_clusters
+from tandem.clusters.scheduler import Ending
+from tandem.jobs.cases import ASKING_BY_WHOM
+from tandem.jobs.models import LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
+from tandem.jobs.sightings import ended_tasks, gone_tasks
 from tandem.jobs.submission import array_indices
-from tandem.jobs.wish_words import silent_clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class TheRest:
     def __init__(self, job: Job) -> None:
         self._job = job
         silent = silent_clusters()
-        live = list(job.placements.filter(state__in=LIVE_PLACEMENTS).order_by("created_at"))
+        known = list(job.placements.filter(state__in=(*LIVE_PLACEMENTS, PlacementState.ENDED)).order_by("created_at"))
+        live = [one for one in known if one.state in LIVE_PLACEMENTS]
+        self._ended = self._over_in(known)
         self._silent = [one for one in live if one.cluster in silent]
         self._seen = self._tasks_of([one for one in live if one.cluster not in silent])
         self._unseen = self._tasks_of(self._silent)
@@ -50,8 +54,18 @@ class TheRest:
         return {
             index
             for placement in placements
-            for index in set(array_indices(placement.array or self._job.array)) - ended_tasks(placement.seen_tasks)
+            for index in set(array_indices(placement.array or self._job.array)) - gone_tasks(placement.seen_tasks)
         }
+
+    def _over_in(self, placements: Sequence[Placement]) -> dict[int, str]:
+        """Tasks that ended where they waited, and why that is not the last word on them."""
+        words: dict[int, str] = {}
+        for placement in placements:
+            for index in ended_tasks(placement.seen_tasks):
+                was_cancelled = placement.seen_tasks[index].ending is Ending.CANCELLED
+                asking = was_cancelled and not placement.is_explained(index)
+                words[index] = ASKING_BY_WHOM if asking else f"{placement.cluster} says it ended; being looked into"
+        return words
 
     def state(self, index: int) -> JobState:
         """What one of them is, as far as that is known at this moment."""
@@ -61,14 +75,26 @@ class TheRest:
             return JobState.PENDING
         if index in self._wanted:
             return JobState.ACCEPTED
+        if index in self._ended:
+            return JobState.PENDING
         is_unknown = index in self._unseen or self._job.state == JobState.UNKNOWN
         return JobState.UNKNOWN if is_unknown else JobState.ACCEPTED
 
     def line(self, index: int) -> TaskLine:
         """One of them, as it is listed."""
-        state = self.state(index)
-        is_silent = state == JobState.UNKNOWN and index in self._unseen
-        return TaskLine(index, state, reason=f"{self._silent[-1].cluster} does not answer" if is_silent else "")
+        state, reason = self.state(index), ""
+        if state == JobState.UNKNOWN and index in self._unseen:
+            reason = f"{self._silent[-1].cluster} does not answer"
+        elif state == JobState.PENDING and index not in self._seen:
+            reason = self._ended.get(index, "")
+        return TaskLine(index, state, reason=reason)
+
+
+def tasks_wait(job: Job, placements: Iterable[Placement]) -> bool:
+    """Whether some of an array's tasks still wait, on a cluster or for one, however many have started."""
+    if not job.array:
+        return False
+    return job.place_wanted is not None or any(placement.waits_for for placement in placements)
 
 
 def task_counts(job: Job) -> dict[str, int]:

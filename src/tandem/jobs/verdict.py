@@ -26,12 +26,14 @@ class PlacementView:
     """A placement as last known, or one array task of it.
 
     `answers`: its cluster does, at this moment. `is_down`: it has not for so long that it is taken for lost.
+    `exists`: the environment has such a cluster; there is nobody to wait for an answer from otherwise.
     """
 
     state: PlacementState
     cluster: str
     answers: bool
     is_down: bool = False
+    exists: bool = True
     phase: Phase | None = None
     ending: Ending | None = None
     exit_code: int | None = None
@@ -185,6 +187,9 @@ def _interrupted_restartable(run: Claim, owner: PlacementView, successor_waits: 
 def _alive(owner: PlacementView) -> Verdict:
     if not owner.answers:
         return Verdict(JobState.UNKNOWN, f"{owner.cluster} does not answer")
+    if not owner.exists:
+        words = f"it was claimed from {owner.cluster}, which is no cluster of this environment; watching its heartbeat"
+        return Verdict(JobState.UNKNOWN, words)
     if owner.state == PlacementState.LOST:
         return Verdict(JobState.UNKNOWN, f"{owner.cluster} does not know it any more; watching its heartbeat")
     if owner.phase == Phase.SUSPENDED:

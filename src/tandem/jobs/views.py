@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from tandem.accounts.models import Person
+from tandem.clusters.models import silent_clusters
 from tandem.jobs import actions, listing, outputs
 from tandem.jobs.event_reader import newest_event_id
 from tandem.jobs.filters import ListFilters
@@ -22,7 +23,6 @@ from tandem.jobs.queries import visible_jobs, visible_outside_jobs
 from tandem.jobs.resubmit import as_batch_script, as_command
 from tandem.jobs.submission import SubmissionInvalid, stored_submission
 from tandem.jobs.tasks import task_counts, task_page
-from tandem.jobs.wish_words import silent_clusters
 from tandem.lists import ROWS_A_PAGE
 
 TASKS_A_PAGE = 25

@@ -6,7 +6,7 @@ While nothing is known yet, the question stands, but not for ever: then it is ta
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from secrets import SystemRandom
@@ -18,8 +18,11 @@ from django.utils import timezone
 
 from tandem.accounts.models import Person
 from tandem.clusters.errors import DoorError
+from tandem.clusters.scheduler import Cancel
 from tandem.jobs.cases import JobCase
 from tandem.jobs.models import Job, Placement
+from tandem.jobs.sightings import tasks_named
+from tandem.jobs.wishes import explain
 
 log = structlog.get_logger()
 
@@ -32,17 +35,19 @@ CALLS = 20
 AT_ONCE = 4
 
 # By placement; None: it was asked, and nobody answered. One that is not in it was not asked this time.
-Cancellers = Mapping[uuid.UUID, Collection[int] | None]
+Cancellers = Mapping[uuid.UUID, Collection[Cancel] | None]
 
 
 class Accounting(Protocol):
     """As much of a scheduler as is needed here. Asked as a job's owner, who may see it."""
 
-    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> Mapping[uuid.UUID, Collection[int]]: ...
+    def cancelled_by(
+        self, user: str, placements: Mapping[uuid.UUID, str]
+    ) -> Mapping[uuid.UUID, Collection[Cancel]]: ...
 
 
 def who_cancelled(cases: Sequence[JobCase], scheduler_of: Callable[[str], Accounting]) -> Cancellers:
-    """The uids of those who did it, for all these judged jobs together: a call for each owner and so many placements.
+    """Who did it, for all these judged jobs together: a call for each owner and so many placements.
 
     Writes nothing down; a cluster that did not answer once is not asked again.
     """
@@ -71,7 +76,7 @@ def who_cancelled(cases: Sequence[JobCase], scheduler_of: Callable[[str], Accoun
             silent.add(cluster)
         return {one.pk: None for one in placements}
 
-    found: dict[uuid.UUID, Collection[int] | None] = {}
+    found: dict[uuid.UUID, Collection[Cancel] | None] = {}
     if calls:
         with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="who-cancelled") as pool:
             for answers in pool.map(ask, calls):
@@ -84,33 +89,50 @@ def weigh(case: JobCase, found: Cancellers) -> None:
     placements = _in_question(case)
     if not placements:
         return
-    who: set[int] = set()
+    people = _people(case.job, found)
+    wished: set[int] = set()
     for placement in placements:
         if placement.pk not in found:
             continue
-        uids = found[placement.pk]
-        who |= set(uids or ())
-        patience = ASK_SILENT_FOR if uids is None else ASK_FOR
-        given_up = not uids and case.cancelled_for(placement) > patience
-        if given_up or (uids and not _are_people(uids, case.job)):
-            # Settled: its end is no person's wish, and no reason not to go out again.
+        tasks, cancels = case.cancelled_by_others(placement), found[placement.pk]
+        who = _by_task(tasks, cancels or ())
+        patience = ASK_SILENT_FOR if cancels is None else ASK_FOR
+        # One task may be the owner's doing, and another the scheduler's own.
+        wished |= {task for task in tasks if _is_wish(who[task], people, case.job)}
+        settled = {task for task in tasks if who[task] or case.cancelled_for(placement, task) > patience} - wished
+        if settled and case.job.array:
+            explain(placement, settled)
+        elif settled:
             placement.cancel_sent_at = timezone.now()
             Placement.objects.filter(pk=placement.pk).update(cancel_sent_at=placement.cancel_sent_at)
     case.judge()
-    if not _are_people(who, case.job):
-        case.leave_open()
-    elif case.job.array:
-        case.take_cancels()
+    case.weigh_cancels(wished)
 
 
 def _in_question(case: JobCase) -> list[Placement]:
     if not any(verdict.was_cancelled_outside for verdict in case.verdicts.values()):
         return []
-    return [placement for placement in case.placements if case.was_cancelled_by_others(placement)]
+    return [placement for placement in case.placements if case.cancelled_by_others(placement)]
 
 
-def _are_people(uids: Collection[int], job: Job) -> bool:
-    """Whether one of these is the job's owner or an administrator; all of them, where each may have ended one task."""
+def _by_task(tasks: Collection[int], cancels: Iterable[Cancel]) -> dict[int, set[int]]:
+    """The uids of those who cancelled each of the tasks. Who cancelled nobody knows which may have cancelled any."""
+    who: dict[int, set[int]] = {task: set() for task in tasks}
+    for one in cancels:
+        for task in set(tasks_named(one.tasks) or tasks) & who.keys():
+            who[task].add(one.uid)
+    return who
+
+
+def _people(job: Job, found: Cancellers) -> set[int]:
+    """Of all uids found, those of the job's owner and of administrators."""
+    uids = {one.uid for cancels in found.values() for one in cancels or ()}
     people = Q(pk=job.owner_id) | Q(is_administrator=True)
-    found = set(Person.objects.filter(people, uid__in=uids).values_list("uid", flat=True)) if uids else set()
-    return found >= set(uids) if uids and job.array else bool(found)
+    return set(Person.objects.filter(people, uid__in=uids).values_list("uid", flat=True)) if uids else set()
+
+
+def _is_wish(uids: set[int], people: set[int], job: Job) -> bool:
+    """Whether one of these is the job's owner or an administrator; all of them, where it is not said which task each
+    of them ended.
+    """
+    return bool(uids) and (uids <= people if job.array else not uids.isdisjoint(people))

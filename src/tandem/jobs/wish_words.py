@@ -3,9 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tandem.clusters.models import ANSWERING, Cluster
-from tandem.clusters.scheduler import Phase
-from tandem.jobs.models import LIVE_PLACEMENTS, Job, Placement
+from tandem.jobs.models import LIVE_PLACEMENTS, Job, Placement, PlacementState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +17,6 @@ class Wish:
         return f"{self.what}: {self.words}"
 
 
-def silent_clusters() -> frozenset[str]:
-    """The clusters that do not answer at present."""
-    return frozenset(Cluster.objects.exclude(state__in=ANSWERING).values_list("name", flat=True))
-
-
 def wishes(job: Job, placements: Sequence[Placement], silent: Collection[str]) -> list[Wish]:
     """What somebody wished for the job and what still stands against it; empty when there is nothing to say."""
     if job.is_final:
@@ -32,14 +25,15 @@ def wishes(job: Job, placements: Sequence[Placement], silent: Collection[str]) -
     if job.is_cancelling:
         return [_cancelling(job, [placement for placement in live if placement.cluster in silent])]
     found = []
-    waiting = [placement for placement in live if placement.phase in ("", Phase.WAITING)]
-    if job.hold_wanted and not job.started_at:
-        found.append(_held([placement for placement in waiting if not placement.held], silent))
+    waiting = [placement for placement in live if not placement.phase or placement.waits_for]
+    if job.hold_wanted and (not job.started_at or (job.array and (waiting or job.place_wanted is not None))):
+        found.append(_held(job, [placement for placement in waiting if not placement.held], silent))
     still_held = [placement for placement in waiting if placement.held]
     if still_held and not job.hold_wanted:
         found.append(Wish("Released", _told(still_held, silent)))
     if job.requeue_wanted_at is not None:
-        found.append(Wish("To start again", _told(live, silent)))
+        lost = [placement for placement in placements if placement.state == PlacementState.LOST]
+        found.append(Wish("To start again", _of_lost(lost) if lost and not live else _told(live, silent)))
     return found
 
 
@@ -49,18 +43,27 @@ def _cancelling(job: Job, unseen: Sequence[Placement]) -> Wish:
     return Wish("Cancelling", f"may still {'run' if job.started_at else 'start'} while {_names(unseen)} silent")
 
 
-def _held(open_: Sequence[Placement], silent: Collection[str]) -> Wish:
+def _held(job: Job, open_: Sequence[Placement], silent: Collection[str]) -> Wish:
     unseen = [placement for placement in open_ if placement.cluster in silent]
     if unseen:
         return Wish("Held", f"may still start while {_names(unseen)} silent")
-    return Wish("Held", _told(open_, silent) if open_ else "it does not start before it is released")
+    what = "none of its tasks that wait starts" if job.started_at else "it does not start"
+    return Wish("Held", _told(open_, silent) if open_ else f"{what} before it is released")
 
 
 def _told(placements: Sequence[Placement], silent: Collection[str]) -> str:
     unseen = [placement for placement in placements if placement.cluster in silent]
     if unseen:
         return f"{_names(unseen)} silent and will be told"
+    doubtful = [placement for placement in placements if placement.state == PlacementState.DOUBT]
+    if doubtful:
+        return f"{_names(doubtful)} being asked whether it arrived there, and told then"
     return f"{_names(placements)} being told" if placements else "it is being seen to"
+
+
+def _of_lost(placements: Sequence[Placement]) -> str:
+    names = " and ".join(sorted({placement.cluster for placement in placements}))
+    return f"{names} no longer knows it and cannot be told; it starts again once its heartbeat is still"
 
 
 def _names(placements: Sequence[Placement]) -> str:

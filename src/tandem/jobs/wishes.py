@@ -4,7 +4,8 @@ An administrator's wish is asked for as that administrator: that he may do it is
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -15,9 +16,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from tandem.clusters.errors import DoorError
-from tandem.clusters.scheduler import Phase
-from tandem.clusters.slurm_output import is_held_by_itself, is_held_by_wish
+from tandem.clusters.scheduler import Phase, Wait, wait_of
 from tandem.jobs.cases import JobCase
+from tandem.jobs.control import ranges
 from tandem.jobs.models import FINAL_STATES, LIVE_PLACEMENTS, Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.patience import Patience
 
@@ -28,6 +29,7 @@ class Scheduler(Protocol):
     """As much of a scheduler as is needed here. Placements are found by (owner, id), never by the scheduler's id."""
 
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
+    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None: ...
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
     def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
     def requeue(
@@ -52,12 +54,10 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
         if placement in live:
             cancel(placement, scheduler_of(placement.cluster), owner, owner)
     for placement in live:
-        if _never_starts(placement):
-            cancel(placement, scheduler_of(placement.cluster), owner, owner)
+        _end_what_never_starts(placement, scheduler_of(placement.cluster), owner)
     for placement in live:
-        scheduler = scheduler_of(placement.cluster)
-        if placement.phase == Phase.WAITING:
-            _hold_or_release(placement, job, scheduler)
+        if placement.waits_for:
+            _hold_or_release(placement, job, scheduler_of(placement.cluster))
     if job.requeue_wanted_at is not None:
         _requeue(case, live, scheduler_of)
 
@@ -65,17 +65,39 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
 def _hold_or_release(placement: Placement, job: Job, scheduler: Scheduler) -> None:
     """Until the scheduler shows it so. That a hold was asked for is noted first: its answer may get lost."""
     rows = Placement.objects.filter(pk=placement.pk)
-    is_held = is_held_by_wish(placement.scheduler_reason)
-    if job.hold_wanted and not (placement.held and is_held):
+    held = [wait_of(reason) is Wait.HELD for reason in placement.waits_for]
+    if job.hold_wanted and not (placement.held and all(held)):
         rows.update(held=True)
         _ask(scheduler.hold, placement, job)
-    elif placement.held and not job.hold_wanted and (not is_held or _ask(scheduler.release, placement, job) is None):
+    elif placement.held and not job.hold_wanted and (not any(held) or _ask(scheduler.release, placement, job) is None):
         rows.update(held=False)
 
 
-def _never_starts(placement: Placement) -> bool:
-    """A job that nobody but an operator could let start. Ended, it goes out again under another id."""
-    return placement.phase == Phase.WAITING and is_held_by_itself(placement.scheduler_reason)
+def _end_what_never_starts(placement: Placement, scheduler: Scheduler, owner: str) -> None:
+    """What nobody but an operator could let start is ended, and goes out again under another id; of an array no more
+    than these tasks.
+    """
+    if not any(wait_of(reason) is Wait.STUCK for reason in placement.waits_for):
+        return
+    stuck = {
+        index
+        for index, seen in placement.seen_tasks.items()
+        if index is not None and seen.phase is Phase.WAITING and wait_of(seen.reason) is Wait.STUCK
+    }
+    if not placement.array:
+        cancel(placement, scheduler, owner, owner)
+    elif stuck and explain(placement, stuck):
+        with _told(placement):
+            scheduler.cancel_tasks(owner, placement.pk, stuck)
+
+
+def explain(placement: Placement, tasks: Collection[int]) -> bool:
+    """Note that these array tasks are not cancelled because a person wished it. False: another worker was quicker."""
+    before, explained = placement.explained, ranges(placement.explained_tasks | set(tasks))
+    if explained == before:
+        return True
+    placement.explained, placement.explained_tasks = explained, placement.explained_tasks | frozenset(tasks)
+    return bool(Placement.objects.filter(pk=placement.pk, explained=before).update(explained=explained))
 
 
 def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str], Scheduler]) -> None:
@@ -89,8 +111,11 @@ def _requeue(case: JobCase, live: list[Placement], scheduler_of: Callable[[str],
     is_open = False
     for placement in meant:
         if placement not in live:
-            # Of a silent cluster nothing is known: it is told once it answers.
-            is_open |= placement.state in LIVE_PLACEMENTS and placement.cluster not in case.around.answering
+            # Nothing is known of it now: it is told once its cluster answers, and has it. One that lost it cannot be
+            # told: the wish stands for as long as its run does.
+            is_open |= placement.state in LIVE_PLACEMENTS or (
+                placement.state == PlacementState.LOST and case.has_run(placement)
+            )
             continue
         runs = case.starts_of(placement)
         if runs is None:
@@ -116,8 +141,14 @@ def cancel(placement: Placement, scheduler: Scheduler, by: str, owner: str) -> N
     """Have the scheduler end a placement's jobs. That it was us who asked is noted first: its end is then no news."""
     if placement.cancel_sent_at is None:
         Placement.objects.filter(pk=placement.pk, cancel_sent_at=None).update(cancel_sent_at=timezone.now())
-    try:
+    with _told(placement):
         scheduler.cancel(by, placement.pk, None if by == owner else owner)
+
+
+@contextmanager
+def _told(placement: Placement) -> Iterator[None]:
+    try:
+        yield
     except DoorError as problem:
         log.info("a placement could not be cancelled", placement=str(placement.pk), error=str(problem))
 

@@ -1,9 +1,9 @@
 """The worker: `python -m tandem.operations.worker`, one on every portal node.
 
-For each cluster a watch loop (ask the cluster, follow its jobs) and a dispatch loop, and one loop that removes expired
-spoolers, each under a lease, so that of all workers one does it and another takes over within seconds; and one loop
-that publishes who may enter the clusters. It ends cleanly on SIGTERM, and may be killed at any moment: all that matters
-is in the database.
+For each cluster a watch loop (ask the cluster, follow its jobs) and a dispatch loop, with one beside it that settles
+what was refused; and one loop that removes expired spoolers. Each is under a lease, so that of all workers one does it
+and another takes over within seconds. And one loop that publishes who may enter the clusters. It ends cleanly on
+SIGTERM, and may be killed at any moment: all that matters is in the database.
 """
 
 import os
@@ -114,7 +114,7 @@ def main() -> int:
     loops = [Loop("people", _publish, stopping), Loop("past", _forget, stopping)]
     for cluster in names:
         loops.append(_watch_loop(cluster, stopping, keeper.holds))
-        loops.append(_dispatch_loop(cluster, stopping, keeper.holds))
+        loops += _dispatch_loops(cluster, stopping, keeper.holds)
     loops.append(_reaper_loop(stopping, keeper.holds))
     keeper.start()
     for loop in loops:
@@ -167,22 +167,30 @@ def _watch_loop(cluster: str, stopping: threading.Event, holds: Callable[[str], 
     return Loop(f"watch:{cluster}", turn, stopping, holds)
 
 
-def _dispatch_loop(cluster: str, stopping: threading.Event, holds: Callable[[str], bool]) -> Loop:
+def _dispatch_loops(cluster: str, stopping: threading.Event, holds: Callable[[str], bool]) -> list[Loop]:
     from tandem.clusters.door import get_door
     from tandem.clusters.scheduler import get_scheduler
     from tandem.jobs.dispatch import Dispatcher
     from tandem.jobs.follow import Follower
+    from tandem.jobs.refusals import Refusals
     from tandem.node import this_environment
 
     environment = this_environment()
     assert environment is not None  # noqa: S101
-    follower = Follower(cluster, get_door(), get_scheduler, environment)
-    dispatcher = Dispatcher(cluster, get_scheduler(cluster), environment, follower.follow_now)
+    refusals = Refusals(Follower(cluster, get_door(), get_scheduler, environment).follow_now)
+    dispatcher = Dispatcher(cluster, get_scheduler(cluster), environment, refusals.put)
 
     def turn() -> float:
         return 0.0 if dispatcher.step(IDLE) else IDLE
 
-    return Loop(f"dispatch:{cluster}", turn, stopping, holds, at_end=lambda: dispatcher.drain(DRAIN))
+    def settle() -> float:
+        refusals.step(IDLE)
+        return 0.0
+
+    return [
+        Loop(f"dispatch:{cluster}", turn, stopping, holds, at_end=lambda: dispatcher.drain(DRAIN)),
+        Loop(f"refusals:{cluster}", settle, stopping),  # of what this worker sent: no lease
+    ]
 
 
 def _reaper_loop(stopping: threading.Event, holds: Callable[[str], bool]) -> Loop:

@@ -12,10 +12,10 @@ from tests.jobs.protocol.world import TIMES, World, state, wait_out
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
-from tandem.clusters.scheduler import Ending
+from tandem.clusters.scheduler import Ending, Phase
 from tandem.jobs import actions
-from tandem.jobs.models import Job, Placement, PlacementState, new_job_id, new_placement_id
-from tandem.jobs.placements import adopt
+from tandem.jobs.models import Followed, Job, Placement, PlacementState, new_job_id, new_placement_id
+from tandem.jobs.placements import adopt, mark_lost
 
 pytestmark = pytest.mark.django_db
 
@@ -204,3 +204,19 @@ def test_somebody_elses_id_is_not_adopted(world: World, ada: Person, bob: Person
     world.clusters["cluster1"].add("bob", forged)
     world.poll()
     assert not Placement.objects.exists()
+
+
+def test_a_look_up_that_a_later_poll_has_overtaken_changes_nothing(world: World, ada: Person) -> None:
+    """Another worker's poll saw it meanwhile, or what has become of its tasks."""
+    job = world.submit(ada, array="0-1")
+    world.dispatch()
+    world.poll()
+    Placement.objects.update(misses=2)
+    placement = world.placement(job)
+    newest = Followed.objects.get(cluster="cluster1").poll_number
+    over = replace(world.clusters["cluster1"].jobs[1], task=1, phase=Phase.ENDED, ending=Ending.LOST_NODE)
+    assert not mark_lost(placement, (), newest - 1)
+    assert not mark_lost(placement, (over,), newest - 1)
+    assert world.placement(job).state == PlacementState.SUBMITTED
+    assert not world.placement(job).seen_tasks.get(1)
+    assert mark_lost(placement, (), newest)

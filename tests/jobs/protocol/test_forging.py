@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from tests.jobs.protocol.world import World, state, wait_out
+from tests.jobs.protocol.world import TIMES, World, state, wait_out
 
 from tandem.accounts.models import Person
 from tandem.clusters.channel import Answer
@@ -182,6 +182,49 @@ def test_a_flooded_directory_is_told_in_words_and_keeps_no_other_job_of_its_owne
         path.unlink()
     world.start_of(flooded).finish(0)
     world.poll_until(flooded, "COMPLETED")
+
+
+def test_a_flooded_job_says_what_to_do_and_can_be_ended(
+    world: World, eve: Person, signed_in: Callable[[Person], Any]
+) -> None:
+    job = world.submit(eve)
+    run(world, job)
+    here = world.real(job.control_path)
+    before = set(here.iterdir())
+    FLOODS["tasks"](here)
+    actions.cancel_job(job, eve)
+    world.poll()
+    assert state(job) == "UNKNOWN"
+    assert world.clusters["cluster1"].cancelled, "its run is ended all the same"
+    page = signed_in(eve).get(f"/jobs/{job.pk}/").content.decode()
+    assert "holds far more files than its runs can have left there" in page
+    for path in set(here.iterdir()) - before:
+        path.unlink()
+    wait_out(world, 31)
+    world.poll_until(job, "CANCELLED")
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_claim_from_a_cluster_that_there_is_not_is_told_and_does_not_last(
+    is_cancelled: bool, world: World, eve: Person
+) -> None:
+    """Nobody would ever hear from there. After a restored backup it may have been one, so the heartbeat decides."""
+    job = world.submit(eve)
+    world.dispatch()
+    here = world.real(job.control_path)
+    (here / "claim.0.0").symlink_to(f"run:nowhere:{new_placement_id(job.pk)}:1:{'a' * 20}")
+    for _ in range(2):
+        world.poll()
+    assert state(job) == "UNKNOWN"
+    assert "nowhere, which is no cluster of this environment" in job.reason
+    if is_cancelled:
+        actions.cancel_job(job, eve)
+    for _ in range(3):
+        world.poll()
+        world.poll("cluster2")
+    wait_out(world, TIMES.take_over + 1)
+    world.poll_until(job, "FAILED")
+    assert "interrupted" in job.reason
 
 
 def test_claims_closed_by_the_owner_end_the_job_with_the_reason(world: World, eve: Person) -> None:

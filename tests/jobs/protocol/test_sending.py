@@ -16,7 +16,7 @@ from tandem.clusters.request import BatchJob, Outcome
 from tandem.clusters.scheduler import Ending
 from tandem.clusters.slurm_submit import EACH_FURTHER, TRANSFER_TIME
 from tandem.clusters.slurm_words import COMMAND_TIME
-from tandem.jobs import actions, flights
+from tandem.jobs import actions, flights, refusals
 from tandem.jobs.dispatch import SENT_WITHIN, TOGETHER, TRIPS_EACH, Dispatcher
 from tandem.jobs.models import Job, Placement, PlacementState
 from tandem.jobs.placements import SUBMITTING_AT_MOST
@@ -175,25 +175,29 @@ def test_many_whose_shells_hang_hold_up_nobody(
         go_on.set()
 
 
-def test_a_refusal_whose_settling_takes_long_is_left_to_later_passes_for_a_while(
-    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+def test_a_refusal_whose_settling_takes_long_is_left_to_the_polls_for_a_while_and_no_other_is(
+    world: World, ada: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Closing claims is done as the owner: with a shell that hangs, one after the other would hold up everybody."""
+    """Closing claims is done as the owner, whose shell may hang. Dispatch only hands them over."""
     settled: list[Job] = []
     clock = [0.0]
-    monkeypatch.setattr(flights.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(refusals.time, "monotonic", lambda: clock[0])
 
     def slowly(job: Job) -> None:
         settled.append(job)
-        clock[0] += 10
+        clock[0] += 10 if job.owner == ada else 0
 
+    beside = refusals.Refusals(slowly)
     dispatcher = world.dispatchers["cluster1"]
-    dispatcher.settle_refused = slowly
+    dispatcher.settle_refused = beside.put
     world.clusters["cluster1"].refusal = "no"
+    for owner in (ada, ada, ada, bob, bob):
+        world.submit(owner)
+    world.dispatch()
+    assert settled == [], "it does not wait for that"
     for _ in range(5):
-        world.submit(ada)
-    dispatcher.step(5)
-    assert len(settled) == 1
+        beside.step(0.01)
+    assert sorted(job.owner.username for job in settled) == ["ada", "bob", "bob"]
 
 
 def test_round_trips_are_one_persons_and_bounded_and_input_files_go_alone(

@@ -13,6 +13,7 @@ from tandem.clusters.scheduler import Ending, Phase
 from tandem.clusters.slurm_submit import sbatch_options
 from tandem.jobs import actions
 from tandem.jobs.models import Job, Placement, PlacementState
+from tandem.jobs.wish_words import wishes
 
 pytestmark = pytest.mark.django_db
 
@@ -288,3 +289,46 @@ def test_slurm_may_requeue_only_restartable_jobs_and_they_use_one_node(world: Wo
     restartable = next(words for words in options if "--requeue" in words)
     assert "--nodes=1" in restartable
     assert any("--no-requeue" in words for words in options)
+
+
+def test_a_requeue_of_a_run_that_its_cluster_lost_is_wanted_until_it_has_started_again(
+    world: World, ada: Person
+) -> None:
+    job = world.submit(ada, restartable=True)
+    world.dispatch()
+    run = world.start(job)
+    world.poll()
+    world.clusters["cluster1"].forget()
+    for _ in range(4):
+        run.beat()
+        world.poll()
+    assert world.placement(job).state == PlacementState.LOST
+    actions.requeue_job(Job.objects.get(), ada)
+    for _ in range(3):
+        run.beat()
+        world.poll()
+    job.refresh_from_db()
+    assert job.requeue_wanted_at is not None
+    (wish,) = wishes(job, list(job.placements.all()), ())
+    assert wish.words.startswith("cluster1 no longer knows it and cannot be told")
+    wait_out(world, TIMES.take_over + 1)
+    world.dispatch()
+    world.start(job, attempt=1)
+    world.poll()
+    world.poll()
+    job.refresh_from_db()
+    assert (job.state, job.requeue_wanted_at) == ("RUNNING", None)
+
+
+def test_a_requeue_waits_until_it_is_known_whether_the_placement_arrived(world: World, ada: Person) -> None:
+    wish_a_requeue(world, ada)
+    fake = world.clusters["cluster1"]
+    known = dict(fake.jobs)
+    fake.jobs.clear()
+    fake.history_down = True
+    Placement.objects.update(state=PlacementState.DOUBT)
+    world.poll()
+    assert Job.objects.get().requeue_wanted_at is not None
+    fake.jobs.update(known)
+    world.poll()
+    assert fake.verbs == [("requeue", "ada")]

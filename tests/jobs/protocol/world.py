@@ -6,7 +6,7 @@ Time is the world's own: `pass_time` moves it on.
 
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from tandem.clusters.channel import Answer
 from tandem.clusters.errors import AnswerLost, ClusterUnreachable, DoorError, SubmissionRefused
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.request import BatchJob, Outcome, Request
-from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
+from tandem.clusters.scheduler import Cancel, ClusterPicture, Ending, Phase, SchedulerJob
 from tandem.environment import Environment
 from tandem.jobs import actions
 from tandem.jobs.dispatch import Dispatcher
@@ -68,6 +68,7 @@ class FakeCluster:
     look_ups: int = 0
     inquiries: list[tuple[str, int]] = field(default_factory=list)
     cancelled_by_uids: frozenset[int] = frozenset()
+    cancels: set[Cancel] = field(default_factory=set)
 
     # What the loops use
 
@@ -114,10 +115,17 @@ class FakeCluster:
             if job.user == (owner or user) and job.placement == str(placement) and job.phase is not Phase.ENDED:
                 self.end(number, Ending.CANCELLED)
 
-    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[int]]:
+    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
+        self._reach()
+        for number, job in self.jobs.items():
+            is_meant = job.placement == str(placement) and job.phase is Phase.WAITING and job.task in tasks
+            if job.user == user and is_meant:
+                self.end(number, Ending.CANCELLED)
+
+    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[Cancel]]:
         self._reach()
         self.inquiries.append((user, len(placements)))
-        return dict.fromkeys(placements, self.cancelled_by_uids)
+        return dict.fromkeys(placements, frozenset(self.cancels | {Cancel(uid) for uid in self.cancelled_by_uids}))
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.verbs.append(("hold", user))

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from tests.jobs.protocol.model.wrapper import Run, Values, values_of
 
 from tandem.clusters.errors import AnswerLost, ClusterRefused, ClusterUnreachable, DoorError, SubmissionRefused
 from tandem.clusters.request import BatchJob, Outcome
-from tandem.clusters.scheduler import ClusterPicture, Ending, Node, Phase, Queue, SchedulerJob
+from tandem.clusters.scheduler import Cancel, ClusterPicture, Ending, Node, Phase, Queue, SchedulerJob
 from tandem.clusters.slurm_submit import sbatch_options
 from tandem.jobs.submission import array_indices
 
@@ -53,7 +53,7 @@ class Entry:
     came_late: bool
     is_revived: bool = False
     held: bool = False
-    cancelled_by: frozenset[int] = frozenset()
+    cancelled_by: frozenset[Cancel] = frozenset()
 
     @property
     def is_live(self) -> bool:
@@ -220,20 +220,23 @@ class FakeCluster:
         self._expect_scheduler()
         for entry in self.entries.values():
             if entry.values.placement == placement and entry.is_live:
-                entry.cancelled_by |= {OWNER_UID}
+                entry.cancelled_by |= {Cancel(OWNER_UID)}
                 for part in entry.parts.values():
                     if by_tandem and part.run and part.run.active:
                         self.world.ledger.killed_by_tandem(part.run)
                     self._end(entry, part, Ending.CANCELLED, "cancelled")
 
-    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[int]]:
+    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
+        raise AssertionError("Slurm puts no task on hold here")  # pragma: no cover
+
+    def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[Cancel]]:
         return self.request("cancelled_by", lambda: {pk: self._cancelled_by(str(pk)) for pk in placements})
 
-    def _cancelled_by(self, placement: str) -> frozenset[int]:
+    def _cancelled_by(self, placement: str) -> frozenset[Cancel]:
         if self.history_down:
             raise ClusterUnreachable("the accounting database does not answer")
         mine = [entry for entry in self.entries.values() if entry.values.placement == placement]
-        return frozenset(uid for entry in mine for uid in entry.cancelled_by)
+        return frozenset(one for entry in mine for one in entry.cancelled_by)
 
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         self.request("hold", lambda: self._hold(str(placement), True))
@@ -384,15 +387,15 @@ class FakeCluster:
 
     def cancel_by_itself(self, entry: Entry) -> None:
         """Nobody wished it: the scheduler ended what waits, as root."""
-        entry.cancelled_by |= {ROOT_UID}
-        for part in entry.parts.values():
-            if part.phase is Phase.WAITING:
-                self._end(entry, part, Ending.CANCELLED, "cancelled by root")
+        waiting = [task for task, part in entry.parts.items() if part.phase is Phase.WAITING]
+        entry.cancelled_by |= {Cancel(ROOT_UID, ",".join(map(str, waiting)) if entry.is_array else "")}
+        for task in waiting:
+            self._end(entry, entry.parts[task], Ending.CANCELLED, "cancelled by root")
 
     def cancel_task(self, entry: Entry, task: int, *, by_root: bool = False) -> None:
         """`scancel` of one task that waits, by its owner unless the scheduler did it by itself."""
-        entry.cancelled_by |= {ROOT_UID if by_root else OWNER_UID}
         if entry.parts[task].phase is Phase.WAITING:
+            entry.cancelled_by |= {Cancel(ROOT_UID if by_root else OWNER_UID, str(task))}
             self._end(entry, entry.parts[task], Ending.CANCELLED, "cancelled alone")
 
     def reach_limit(self, run: Run) -> None:
