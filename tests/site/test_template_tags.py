@@ -6,7 +6,7 @@ import pytest
 from django.template import Context, Template
 from django.utils import timezone
 
-from tandem.jobs.models import FINAL_STATES, JobState
+from tandem.jobs.models import JobState
 from tandem.site.templatetags import tandem as tags
 
 
@@ -25,10 +25,6 @@ def test_a_state_is_shown_with_word_icon_and_colour(state: str) -> None:
 
 def test_no_two_states_look_alike() -> None:
     assert len({(look.word, look.icon) for look in tags.STATES.values()}) == len(JobState)
-
-
-def test_final_states_are_the_jobs_own() -> None:
-    assert tags.FINAL == FINAL_STATES
 
 
 def test_a_job_to_be_cancelled_is_cancelling_until_it_has_ended() -> None:

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0008_list_indexes"),
+        ("jobs", "0009_spooler_lists"),
     ]
 
     operations = [
