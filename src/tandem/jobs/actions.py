@@ -25,6 +25,7 @@ from tandem.jobs.models import (
     PlacementState,
     Spooler,
 )
+from tandem.jobs.new_rows import insert
 from tandem.jobs.page_seats import seat_to_wait
 from tandem.jobs.script import OWN_NAMES, payload_for
 from tandem.jobs.submission import LARGEST_UPLOAD, Submission, SubmissionInvalid, array_indices
@@ -107,11 +108,11 @@ def submit_job(
     )
     try:
         with transaction.atomic():
-            spooler.save(force_insert=True)
-            job.save(force_insert=True)
+            insert(spooler)
+            insert(job)
             if upload is not None:
                 InputUpload.objects.create(job=job, name=upload.name, content=upload.content)
-            Event.objects.create(owner=owner, job=job, kind="job.state", data={"state": job.state})
+            insert(Event(owner=owner, job=job, kind="job.state", data={"state": job.state}))
     except IntegrityError:
         if idempotency_key is None or (winner := _job_by_key(owner, idempotency_key, digest)) is None:
             raise
