@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 # Before the CDK is imported: it says at length which versions of Node.js it likes better.
-os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "1"
+os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "18,20"
 
 from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks
