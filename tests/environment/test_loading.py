@@ -9,7 +9,9 @@ from tandem.environment import load_environment
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("file", ["tandem.yaml", "examples/one-zone.yaml", "examples/three-zones.yaml"])
+@pytest.mark.parametrize(
+    "file", ["tandem.yaml", *(f"examples/{name}.yaml" for name in ("one-zone", "three-zones", "lean"))]
+)
 def test_the_files_that_come_with_tandem_are_sound(file: str) -> None:
     load_environment(ROOT / file)
 

@@ -11,6 +11,7 @@ from tandem import __version__
 from tandem.cli.console import Exit, json_wanted, print_problem
 
 THIS_MACHINE = "The environment on this machine"
+AWS = "The environment on AWS"
 FILE = "The environment file"
 WORK = "Work"
 PEOPLE = "People"
@@ -68,6 +69,11 @@ SUB_COMMANDS = {
         THIS_MACHINE,
         takes_command=True,
     ),
+    "preflight": SubCommand("tandem.cli.preflight:preflight", "Look whether an AWS account is ready for it.", AWS),
+    "cost": SubCommand("tandem.cli.cost:cost", "Say what it costs: a month idle, and an hour of each node.", AWS),
+    "deploy": SubCommand("tandem.cli.deploy:deploy", "Create it on AWS, or apply what changed in its file.", AWS),
+    "outputs": SubCommand("tandem.cli.deploy:outputs", "Say where it is: portal, clusters, secrets.", AWS),
+    "destroy": SubCommand("tandem.cli.destroy:destroy", "Remove it from AWS, with everything in it.", AWS),
     "login": SubCommand("tandem.cli.sign_in:login", "Sign in to a portal.", WORK),
     "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),
     "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),

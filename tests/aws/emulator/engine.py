@@ -131,7 +131,7 @@ class LiveStack:
         self.report(name, there.id, kind, f"{verb}_COMPLETE", "")
 
     def _new(self, name: str, kind: str) -> Kind:
-        found = KINDS.get("Custom::" if kind.startswith("Custom::") else kind)
+        found = KINDS.get(kind) or (KINDS["Custom::"] if kind.startswith("Custom::") else None)
         if found is None:
             self.world.log({"event": "unknown", "stack": self.context.stack_name, "id": name, "type": kind})
             raise UnknownType(f"the emulator does not know {kind}: it would be skipped")

@@ -4,8 +4,10 @@ import functools
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import uuid
@@ -51,6 +53,9 @@ def unpacked(digest: str, code: bytes) -> Path:
     directory = Path(tempfile.mkdtemp(prefix=f"function-{digest[:8]}-", dir=os.environ.get("EMULATOR_FILES")))
     with zipfile.ZipFile(io.BytesIO(code)) as archive:
         archive.extractall(directory)
+    # Libraries are there for Lambda's Python and processor. Of those, ours are taken.
+    for ours in Path(sysconfig.get_path("purelib")).iterdir():
+        shutil.rmtree(directory / ours.name, ignore_errors=True)
     return directory
 
 
@@ -67,7 +72,7 @@ def run(function: Any, body: str, region: str) -> str:
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
-        "PYTHONPATH": f"{directory}:{STAND_INS}",
+        "PYTHONPATH": f"{STAND_INS}:{directory}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [sys.executable, "-c", RUN, function.handler.replace("/", "."), function.function_name]

@@ -10,6 +10,8 @@ def main() -> None:
     os.environ["MOTO_PORT"] = sys.argv[1]
     # Functions run here, without Docker; what they may do is not limited by their roles.
     os.environ["MOTO_LAMBDA_USE_DOCKER"] = "0"
+    # AWS's own policies are there, and no others of that name.
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     from moto.server import main as serve
     from tests.aws.emulator import cloudformation, functions, resources
 

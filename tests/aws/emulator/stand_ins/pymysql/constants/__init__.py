@@ -1,0 +1,1 @@
+"""The numbers that the driver gives to errors."""
