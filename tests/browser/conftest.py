@@ -14,9 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect, sync_playwright
+from tests.browser.portal import Portal, portal_in
 from tests.region import Region
 
+from tandem.accounts.models import Person
+
 CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).parents[2] / "build/frontend/node_modules/axe-core/axe.min.js"
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # Other test runs and the clusters' own jobs share the machine.
@@ -133,3 +137,35 @@ def sign_in(alice: Somebody) -> Callable[[Page], Page]:
 def page(open_page: Callable[..., Page], sign_in: Callable[[Page], Page]) -> Page:
     """Alice's browser on a desk."""
     return sign_in(open_page())
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Portal]:
+    """A portal without clusters that has something of everything: quicker than the region, and as one wants it."""
+    with django_db_blocker.unblock(), portal_in(tmp_path_factory.mktemp("portal")) as portal:
+        yield portal
+
+
+@pytest.fixture
+def open_portal(chromium: Browser, portal: Portal) -> Iterator[Callable[..., Page]]:
+    """Opens a page of its own profile in that portal; with a person, it is signed in."""
+    contexts = []
+
+    def open_one(person: Person | None = None, viewport: Any = DESK) -> Page:
+        context = chromium.new_context(base_url=portal.url, viewport=viewport, reduced_motion="reduce")
+        context.add_init_script(path=AXE)
+        contexts.append(context)
+        if person:
+            context.add_cookies([portal.cookie_of(person)])
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def settled(page: Page) -> None:
+    """Everything that the page asks for by itself has come."""
+    if page.locator("#cluster-pills").count():
+        expect(page.locator("#cluster-pills .pill").first).to_be_attached()
+    expect(page.locator(".htmx-request, .reading")).to_have_count(0)

@@ -21,7 +21,8 @@ export function runDialogs(): void {
       if (closer.dataset.focus) focusOn(closer.dataset.focus);
     }
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
+  // Only then: as the last of it, htmx sets the focus, which may have gone on in a dialog that is open already.
+  document.addEventListener("htmx:afterSettle", (event) => {
     // When an earlier page comes back, no element asked for it.
     const target = (event as CustomEvent<{ target?: Element }>).detail.target ?? (event.target as Element);
     const dialog = target.closest<HTMLDialogElement>("dialog[data-dialog-opens]");

@@ -12,7 +12,7 @@ function openDrawer(open: boolean): void {
   const sidebar = document.getElementById("sidebar");
   root.toggleAttribute("data-drawer", open);
   // What lies under an open drawer cannot be reached by the keyboard either.
-  for (const behind of document.querySelectorAll(".main, .topbar")) behind.toggleAttribute("inert", open);
+  for (const behind of document.querySelectorAll(".main, .topbar, .skip-link")) behind.toggleAttribute("inert", open);
   if (open) sidebar?.querySelector<HTMLElement>("[data-drawer]")?.focus();
   else document.querySelector<HTMLElement>('[data-drawer="open"]')?.focus();
 }
