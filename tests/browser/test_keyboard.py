@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 
 # What a page does when its stream of events is back after a cut: it reads again what may have changed.
 AGAIN = "htmx.trigger(document.body, 'again')"
+SEARCH = "Name, project, id, id on its cluster"
 
 
 def press(page: Page, *keys: str) -> None:
@@ -165,10 +166,10 @@ def test_files_are_looked_after_without_a_mouse(open_portal: Callable[..., Page]
 def test_lists_are_searched_and_narrowed_without_a_mouse(open_portal: Callable[..., Page], portal: Portal) -> None:
     page = open_portal(portal.world.administrator)
     page.goto("/jobs/")
-    tab_to(page, "^Name, project, id or Slurm id$")
+    tab_to(page, f"^{SEARCH}$")
     page.keyboard.type("degrees")
     expect(page.get_by_role("link", name="by sbatch")).to_be_hidden()
-    assert focused(page) == "Name, project, id or Slurm id"
+    assert focused(page) == SEARCH
     tab_to(page, "^State$")
     page.keyboard.type("Compl")
     expect(page).to_have_url(re.compile("state=COMPLETED"))

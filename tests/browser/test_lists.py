@@ -12,6 +12,8 @@ from tests.region import Region
 pytestmark = [pytest.mark.region, pytest.mark.browser]
 
 FORM = "/applications/job-submission/"
+# As the list's own search is called: the top bar has one, too.
+SEARCH = "Name, project, id, id on its cluster"
 
 
 def submit(page: Page, name: str, executable: str = "/bin/true", **fields: str) -> str:
@@ -43,7 +45,7 @@ def test_filters_live_in_the_address_and_the_back_button_undoes_them(page: Page)
     expect(page.locator("#job-context .state")).to_contain_text("Completed")
     page.goto("/jobs/")
     page.evaluate("window.loadedOnce = true")
-    search = page.get_by_role("searchbox", name="Name, project, id, id on its cluster")
+    search = page.get_by_role("searchbox", name=SEARCH)
     search.press_sequentially(mark, delay=20)
     expect(page).to_have_url(re.compile(f"/jobs/\\?search={mark}$"))
     expect(page.locator("#list tbody tr")).to_have_count(2)
@@ -57,7 +59,7 @@ def test_filters_live_in_the_address_and_the_back_button_undoes_them(page: Page)
     page.go_back()
     expect(page.locator("#list tbody tr")).to_have_count(2)
     expect(filter_by(page, "State")).to_have_value("")
-    expect(page.get_by_role("searchbox")).to_have_value(mark)
+    expect(page.get_by_role("searchbox", name=SEARCH)).to_have_value(mark)
     page.go_forward()
     expect(page.locator("#list tbody tr")).to_have_count(1)
     expect(filter_by(page, "State")).to_have_value("COMPLETED")
@@ -69,7 +71,7 @@ def test_filters_live_in_the_address_and_the_back_button_undoes_them(page: Page)
     expect(page.locator("#list tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Without the filter State").click()
     expect(page.locator("#list tbody tr")).to_have_count(2)
-    search = page.get_by_role("searchbox")
+    search = page.get_by_role("searchbox", name=SEARCH)
     search.fill(f"DONE {mark.upper()}")
     expect(page.locator("#list tbody tr")).to_have_count(1)
     search.fill(f"none {mark}")
