@@ -332,8 +332,8 @@ esac
 """
 
 
-def look_up(host: Host, slurm: Slurm, wckey: str, asked: uuid.UUID, sacct: int) -> list[str]:
-    text = LISTS.replace("WCKEY", wckey).replace("STATUS", str(sacct))
+def look_up(host: Host, slurm: Slurm, wckey: str, asked: uuid.UUID, sacct: int, lists: str = LISTS) -> list[str]:
+    text = lists.replace("WCKEY", wckey).replace("STATUS", str(sacct))
     host.program("squeue", text)
     host.program("sacct", text)
     return [job.scheduler_id for job in slurm.look_up("zed", asked)]
@@ -359,6 +359,19 @@ def test_hold_acts_on_what_a_look_up_finds(host: Host, slurm: Slurm) -> None:
     assert host.inside("cat", "/home/zed/control") == "hold 7 "
     with pytest.raises(ClusterRefused, match="no such job"):
         slurm.requeue("zed", uuid.uuid4())
+
+
+def test_an_arrays_last_task_is_told_from_all_of_the_array_whose_id_it_has(host: Host, slurm: Slurm) -> None:
+    asked = uuid.uuid4()
+    for program in ("scancel", "scontrol"):
+        host.program(program, "#!/bin/sh\nprintf '%s ' \"$@\" >/home/zed/control\n")
+    last = LISTS.replace("7|7|N,A|", "7|7|3|")
+    assert look_up(host, slurm, str(asked), asked, sacct=0, lists=last.replace("RUNNING", "PENDING")) == ["7"]
+    slurm.cancel_tasks("zed", asked, {3, 4})
+    assert host.inside("cat", "/home/zed/control") == f"--user=zed --wckey={asked} 7_3 "
+    look_up(host, slurm, str(asked), asked, sacct=0, lists=last)
+    slurm.requeue("zed", asked)
+    assert host.inside("cat", "/home/zed/control") == "requeue 7_3 "
 
 
 def test_the_watchers_one_pass_comes_through_its_forced_command(host: Host, slurm: Slurm) -> None:

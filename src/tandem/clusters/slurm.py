@@ -82,7 +82,7 @@ class Slurm:
     def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
         """End these tasks of an array where they wait, and no other job of the placement."""
         waiting = self._find(user, placement, None, {Phase.WAITING})
-        if ids := sorted(job.raw_id for job in waiting if job.task in tasks):
+        if ids := sorted(_own_id(job) for job in waiting if job.task in tasks):
             self._cancel(user, placement, None, ids)
 
     def _cancel(self, user: str, placement: uuid.UUID, owner: str | None, ids: Sequence[str] = ()) -> None:
@@ -111,7 +111,7 @@ class Slurm:
         """
         started = {Phase.RUNNING, Phase.SUSPENDED}
         jobs = self._find(user, placement, owner, started)
-        self._control("requeue", user, {one.raw_id for one in jobs if not _is_later(one, until)})
+        self._control("requeue", user, {_own_id(one) for one in jobs if not _is_later(one, until)})
 
     def look_up(
         self, user: str, placement: uuid.UUID, since: datetime | None = None, as_user: str | None = None
@@ -183,6 +183,11 @@ class Slurm:
         if answer.status != 0:
             check(self.cluster, answer)
             raise ClusterRefused(f"{self.cluster}: {words_of(answer)}")
+
+
+def _own_id(job: SchedulerJob) -> str:
+    """What means this job alone. An array's last task has the array's own id, which to Slurm means all of its tasks."""
+    return job.raw_id if job.task is None else f"{job.scheduler_id}_{job.task}"
 
 
 def _is_later(job: SchedulerJob, until: datetime | None) -> bool:
