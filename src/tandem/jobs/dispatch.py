@@ -183,7 +183,8 @@ class Dispatcher:
                 for job, _ in taken
             ]
             ids = {job.pk for job, _ in taken}
-            Placement.objects.filter(job__in=ids, state=PlacementState.NOT_SENT).delete()
+            # One whose run holds a claim, as its owner says, stays: it is forged, and nobody else is to be held up.
+            Placement.objects.filter(job__in=ids, state=PlacementState.NOT_SENT, task=None).delete()
             Placement.objects.bulk_create(placements)
             Job.objects.filter(pk__in=ids).update(place_wanted=None, place_tasks="", cluster=self.cluster)
             for pk in ids:

@@ -16,7 +16,7 @@ from tandem.accounts.models import Person
 from tandem.clusters.channel import Answer
 from tandem.clusters.errors import AnswerLost
 from tandem.jobs import actions, control, patience, reading
-from tandem.jobs.models import Job, Placement, Task, new_placement_id
+from tandem.jobs.models import Job, Placement, PlacementState, Task, new_placement_id
 
 pytestmark = pytest.mark.django_db
 Forge = Callable[[Path], object]
@@ -225,6 +225,25 @@ def test_a_claim_from_a_cluster_that_there_is_not_is_told_and_does_not_last(
     wait_out(world, TIMES.take_over + 1)
     world.poll_until(job, "FAILED")
     assert "interrupted" in job.reason
+
+
+def test_a_claim_of_what_was_never_sent_keeps_nobody_from_being_placed(world: World, eve: Person, ada: Person) -> None:
+    """The id was on its way through its owner's shell."""
+    job = world.submit(eve, restartable=True)
+    world.clusters["cluster1"].unreachable = 1
+    world.dispatch()
+    never_sent = world.placement(job)
+    assert never_sent.state == PlacementState.NOT_SENT
+    here = world.real(job.control_path)
+    here.mkdir(parents=True)
+    (here / "claim.0.0").symlink_to(f"run:cluster1:{never_sent.pk}:1:{'a' * 20}")
+    world.poll()
+    wait_out(world, TIMES.take_over + 1)
+    job.refresh_from_db()
+    assert job.place_wanted == 1
+    others = world.submit(ada)
+    world.dispatch()
+    assert world.placement(others).state == PlacementState.SUBMITTED
 
 
 def test_claims_closed_by_the_owner_end_the_job_with_the_reason(world: World, eve: Person) -> None:
