@@ -162,6 +162,7 @@ def _want_placement(case: JobCase, summary: Summary) -> bool:
     # The number is the highest of its tasks'. What each of them goes out for is known by its last run: dispatch.py.
     number, tasks = max(summary.place.values()), "" if everything else ranges(summary.place)
     rows = Job.objects.filter(~Exists(unknown), pk=job.pk, place_wanted=job.place_wanted, cancel_wanted_at=None)
+    rows = rows.exclude(state__in=FINAL_STATES)  # another worker may have seen more of it meanwhile
     if job.place_wanted is not None:
         if (number, tasks) == (job.place_wanted, job.place_tasks):
             return False

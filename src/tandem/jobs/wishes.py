@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from tandem.clusters.errors import DoorError
@@ -172,7 +172,7 @@ def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:
     What waits could not do more than that, and may wait for ever.
     """
     cancelled = Q(job__state=JobState.CANCELLED) | Q(job__cancel_wanted_at__isnull=False)
-    owns = Q(pk__in=Task.objects.filter(job=F("job_id")).values("owner"))
+    owns = Exists(Task.objects.filter(owner=OuterRef("pk")))
     leftovers = (
         Placement.objects.select_related("job__owner", "job__cancel_wanted_by")
         .filter(cluster=cluster, state=PlacementState.SUBMITTED, job__state__in=FINAL_STATES)

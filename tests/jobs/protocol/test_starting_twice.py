@@ -11,8 +11,8 @@ from tests.jobs.protocol.world import TIMES, World, state, wait_out
 from tandem.accounts.models import Person
 from tandem.clusters.scheduler import Ending, Phase
 from tandem.clusters.slurm_submit import sbatch_options
-from tandem.jobs import actions
-from tandem.jobs.models import Job, Placement, PlacementState
+from tandem.jobs import actions, settle
+from tandem.jobs.models import Job, JobState, Placement, PlacementState, Task
 from tandem.jobs.wish_words import wishes
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,40 @@ def test_a_final_jobs_leftover_is_ended(world: World, ada: Person) -> None:
     world.poll()
     assert late.pk in [placement for _, placement in world.clusters["cluster1"].cancelled]
     assert state(job) == "COMPLETED"
+
+
+def test_a_final_jobs_leftover_that_runs_is_ended_whatever_tasks_nobody_ran(world: World, ada: Person) -> None:
+    Task.objects.create(job=world.submit(ada, cluster="cluster2"), state=JobState.CANCELLED)
+    job = world.submit(ada)
+    world.dispatch("cluster1")
+    world.start(job).finish(0)
+    world.poll()
+    late = Placement.objects.create(
+        id=uuid.uuid4(), job=job, cluster="cluster1", state=PlacementState.DOUBT, state_since=timezone.now()
+    )
+    fake = world.clusters["cluster1"]
+    number = fake.add("ada", late.pk)
+    fake.jobs[number] = replace(fake.jobs[number], phase=Phase.RUNNING, state="RUNNING")
+    world.poll()
+    assert fake.jobs[number].phase is Phase.ENDED
+    assert state(job) == "COMPLETED"
+
+
+def test_a_worker_that_was_late_places_no_job_that_is_over(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.submit(ada)
+    world.dispatch()
+    world.clusters["cluster1"].forget()
+    Placement.objects.update(state=PlacementState.LOST)
+
+    def another_worker(_: object) -> None:
+        Job.objects.update(state=JobState.COMPLETED)
+
+    monkeypatch.setattr(settle, "_save_tasks", another_worker)
+    world.poll()
+    job.refresh_from_db()
+    assert (job.state, job.place_wanted) == ("COMPLETED", None)
 
 
 def test_a_final_jobs_leftover_does_not_wait_for_ever(world: World, ada: Person) -> None:
