@@ -1,14 +1,14 @@
 """Templates that are broken on purpose: what catches which. The table in docs/explanation tells the same."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cfnlint.api import ManualArgs, lint
 from tests.aws.conftest import REGION
-from tests.aws.emulator.running import PARALLELCLUSTER, Emulator
+from tests.aws.emulator.parallelcluster.own_python import answer
+from tests.aws.emulator.running import Emulator
 from tests.aws.emulator.test_emulator import deploy, reasons
 
 RULES = Path(__file__).parent / "emulator" / "parallelcluster" / "own_rules.py"
@@ -92,12 +92,8 @@ def configuration(name: str = "c5-xlarge", kind: str = "c5.xlarge", **more: Any)
 
 def judged(new: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
     """By ParallelCluster's own code, in its own environment."""
-    asked = json.dumps({"name": "c", "old": old, "new": new})
-    done = subprocess.run(
-        [PARALLELCLUSTER, RULES], input=asked, capture_output=True, text=True, check=True, timeout=120
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    found: dict[str, Any] = json.loads(answer(RULES, json.dumps({"name": "c", "old": old, "new": new})))
+    return found
 
 
 def test_parallelcluster_refuses_fields_that_it_does_not_have() -> None:

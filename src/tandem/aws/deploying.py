@@ -64,7 +64,7 @@ class Deployment:
             "AWS_REGION": self.account.region,
             "AWS_DEFAULT_REGION": self.account.region,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",
         }
 
     def _start(self, *words: str, cwd: Path = ROOT) -> subprocess.Popen[bytes]:

@@ -69,11 +69,27 @@ SUB_COMMANDS = {
         THIS_MACHINE,
         takes_command=True,
     ),
-    "preflight": SubCommand("tandem.cli.preflight:preflight", "Look whether an AWS account is ready for it.", AWS),
-    "cost": SubCommand("tandem.cli.cost:cost", "Say what it costs: a month idle, and an hour of each node.", AWS),
-    "deploy": SubCommand("tandem.cli.deploy:deploy", "Create it on AWS, or apply what changed in its file.", AWS),
-    "outputs": SubCommand("tandem.cli.deploy:outputs", "Say where it is: portal, clusters, secrets.", AWS),
-    "destroy": SubCommand("tandem.cli.destroy:destroy", "Remove it from AWS, with everything in it.", AWS),
+    "preflight": SubCommand(
+        "tandem.cli.preflight:preflight", "Look whether an AWS account is ready for the environment.", AWS
+    ),
+    "cost": SubCommand(
+        "tandem.cli.cost:cost",
+        "Say what the environment costs on AWS: a month with no job running, and an hour of each node.",
+        AWS,
+    ),
+    "deploy": SubCommand(
+        "tandem.cli.deploy:deploy", "Create the environment on AWS, or apply what changed in its file.", AWS
+    ),
+    "outputs": SubCommand(
+        "tandem.cli.deploy:outputs",
+        "Say where the environment on AWS is: the portal's address, the clusters, where the secrets are.",
+        AWS,
+    ),
+    "destroy": SubCommand(
+        "tandem.cli.destroy:destroy",
+        "Remove the environment from AWS, with everything in it: jobs, files, accounts, secrets.",
+        AWS,
+    ),
     "login": SubCommand("tandem.cli.sign_in:login", "Sign in to a portal.", WORK),
     "logout": SubCommand("tandem.cli.sign_in:logout", "Sign out.", WORK),
     "job": SubCommand("tandem.cli.jobs:app", "Submit jobs and look after them.", WORK),

@@ -15,9 +15,9 @@ from typing import Any
 from tests.aws.emulator import parallelcluster
 from tests.aws.emulator.addresses import ACCOUNT
 from tests.aws.emulator.kinds import client
+from tests.aws.emulator.parallelcluster.own_python import PYTHON as PARALLELCLUSTER
 
 ROOT = Path(__file__).parents[3]
-PARALLELCLUSTER = ROOT / "build" / "parallelcluster" / "bin" / "python"
 DEADLINE = 90
 
 
@@ -53,7 +53,7 @@ class Emulator:
             "CDK_DEFAULT_ACCOUNT": ACCOUNT,
             "CDK_DEFAULT_REGION": region,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",
         }
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:

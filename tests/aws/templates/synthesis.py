@@ -10,6 +10,8 @@ from typing import Any
 
 # Before the CDK is imported: it says at length which versions of Node.js it likes better.
 os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "18,20"
+# There may be no Node.js on PATH: `make build/cdk/cdk` has found one.
+os.environ.setdefault("JSII_NODE", str(Path(__file__).parents[3] / "build" / "cdk" / "nodejs"))
 
 from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks

@@ -1,12 +1,11 @@
 """A cluster's configuration: what the environment file says, in words that ParallelCluster accepts."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.aws.emulator.parallelcluster.own_python import answer
 from tests.aws.templates.synthesis import Templates, flat
 
 from tandem.aws.clusters.configuration import (
@@ -20,8 +19,7 @@ from tandem.aws.clusters.configuration import (
 )
 from tandem.environment import Environment, Queue
 
-ROOT = Path(__file__).parents[3]
-PARALLELCLUSTER = ROOT / "build" / "parallelcluster" / "bin" / "python"
+CHECK = Path(__file__).with_name("check_configuration.py")
 # What CloudFormation fills in, in a form that the schema takes.
 FILLED_IN = {
     "SubnetId": "subnet-0123456789abcdef0",
@@ -37,17 +35,8 @@ FILLED_IN = {
 
 def accepted(*configurations: Configuration) -> list[Any]:
     """What ParallelCluster's schema has to say against each; None is nothing."""
-    assert PARALLELCLUSTER.exists(), "run `make build/parallelcluster/.ready`"
-    done = subprocess.run(
-        [str(PARALLELCLUSTER), str(Path(__file__).with_name("check_configuration.py"))],
-        input="\n".join(json.dumps(configuration) for configuration in configurations),
-        # Nothing is asked of AWS; the library wants to know a region all the same.
-        env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    given = "\n".join(json.dumps(configuration) for configuration in configurations)
+    return [json.loads(line) for line in answer(CHECK, given).splitlines()]
 
 
 def filled_in(value: Any, key: str = "") -> Any:

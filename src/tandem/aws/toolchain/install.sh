@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the pinned CDK command line. Node.js is the machine's if that is 20 or newer, else a locked wheel.
-# Usage: install.sh <directory>; then <directory>/cdk is the command.
+# Usage: install.sh <directory>; then <directory>/cdk is the command,
+# and <directory>/nodejs the Node.js that it runs on; the CDK's Python library needs one, too.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
@@ -18,9 +19,12 @@ if ! cmp -s "$here/package-lock.json" "$work/installed.json" || ! [ -d "$work/no
   (cd "$work" && $npm ci --ignore-scripts --omit=optional --loglevel=error)
   cp "$here/package-lock.json" "$work/installed.json"
 fi
+ln -sfn "$(command -v node)" "$work/nodejs"
 cat > "$work/cdk.new" <<END
 #!/bin/sh
-exec '$(command -v node)' '$work/node_modules/aws-cdk/bin/cdk' "\$@"
+JSII_NODE='$work/nodejs'
+export JSII_NODE
+exec '$work/nodejs' '$work/node_modules/aws-cdk/bin/cdk' "\$@"
 END
 chmod +x "$work/cdk.new"
 mv "$work/cdk.new" "$work/cdk"

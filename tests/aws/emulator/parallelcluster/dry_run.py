@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.aws.emulator.parallelcluster.own_python import PYTHON
+
 if TYPE_CHECKING:
     from tests.aws.emulator.running import Emulator
 
@@ -36,10 +38,8 @@ def dry_run(aws: "Emulator", region: str, directory: Path, name: str, wanted: di
     image = aws.client("ec2", region).describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     file = directory / f"{name}.json"
     file.write_text(json.dumps({**wanted, "Image": {**wanted["Image"], "CustomAmi": image}}))
-    from tests.aws.emulator.running import PARALLELCLUSTER
-
     command = [
-        *(str(PARALLELCLUSTER.with_name("pcluster")), "create-cluster", "--dryrun", "true"),
+        *(str(PYTHON.with_name("pcluster")), "create-cluster", "--dryrun", "true"),
         *("--cluster-name", f"{name}-dry", "--cluster-configuration", str(file), "--region", region),
         *("--suppress-validators", *(f"type:{name}Validator" for name in SUPPRESSED)),
     ]
