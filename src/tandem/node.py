@@ -30,6 +30,9 @@ class DatabaseAddress(BaseModel):
     port: int = 3306
     name: str
     user: str
+    authorities: Path | None = Field(
+        None, description="whose certificate the server must show, as PEM; without it nothing is encrypted"
+    )
 
 
 class PortalNode(BaseModel):
@@ -42,8 +45,10 @@ class PortalNode(BaseModel):
     public_url: str = Field(description="as people reach the portal, without a slash at the end")
     database: DatabaseAddress
     signer_socket: Path
-    portal_addresses: list[str] = Field(description="of all portal nodes; certificates are good from these only")
-    balancer_addresses: list[str] = Field(description="whose X-Forwarded-For is believed")
+    portal_addresses: list[str] = Field(
+        description="addresses or networks of all portal nodes; certificates are good from these only"
+    )
+    balancer_addresses: list[str] = Field(description="addresses or networks whose X-Forwarded-For is believed")
     people_file: Path = Field(description="where the worker publishes who may enter the clusters")
     clusters: dict[str, ClusterAddress]
 

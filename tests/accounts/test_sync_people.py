@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,17 @@ def test_the_file_puts_nobody_into_the_own_group_of_somebody_of_the_portal(
         sync(old="groups: [physics]", new=new)
     assert Person.objects.get(username="ada").groups == ["physics"]
     assert not Person.objects.filter(username="optics").exists()
+
+
+def test_a_password_given_out_later_replaces_one_that_was_chosen(sync: Any, tmp_path: Path) -> None:
+    sync()
+    administrator = Person.objects.get(username="ec2-user")
+    actions.set_password(administrator, "my-Own-Choice-7")
+    chosen = Person.objects.get(username="ec2-user").password_chosen_at
+    assert chosen is not None
+    file, environment = tmp_path / "password", tmp_path / "tandem.yaml"
+    file.write_text("a-Newer-Secret-8\n")
+    for given, works in ((chosen - timedelta(minutes=1), False), (chosen + timedelta(minutes=1), True)):
+        options = [f"--environment={environment}", f"--administrator-password-file={file}"]
+        call_command("sync_people", *options, f"--administrator-password-since={given.isoformat()}")
+        assert Person.objects.get(username="ec2-user").check_password("a-Newer-Secret-8") is works

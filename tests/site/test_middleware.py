@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.site.logs import hide_secrets
-from tandem.site.middleware import ClientAddressMiddleware, client_address
+from tandem.site.middleware import ClientAddressMiddleware, client_address, networks
 
-BALANCERS = frozenset({"10.77.0.2", "10.77.0.3"})
+BALANCERS = networks(["10.77.0.2", "10.77.0.3", "10.78.4.0/24"])
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,10 @@ BALANCERS = frozenset({"10.77.0.2", "10.77.0.3"})
         ("10.77.0.2", "", "10.77.0.2"),
         ("10.77.0.2", "<script>", "10.77.0.2"),
         ("192.0.2.9", "127.0.0.1", "192.0.2.9"),
+        # A balancer with an address of its network, such as a load balancer of AWS.
+        ("10.78.4.9", "127.0.0.1, 192.0.2.7", "192.0.2.7"),
+        ("10.78.4.9", "192.0.2.7, 10.78.4.200", "192.0.2.7"),
+        ("10.78.5.9", "127.0.0.1", "10.78.5.9"),
     ],
 )
 def test_the_clients_address_is_what_the_balancer_saw(remote: str, forwarded: str, client: str) -> None:

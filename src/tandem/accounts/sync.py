@@ -1,6 +1,7 @@
 """People of the environment file into the database: run when an environment is brought up or its file has changed."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 from django.contrib.auth.password_validation import validate_password
@@ -27,12 +28,14 @@ class Synced:
     administrator_password_set: bool = False
 
 
-def sync_people(environment: Environment, administrator_password: str | None = None) -> Synced:
+def sync_people(
+    environment: Environment, administrator_password: str | None = None, password_since: datetime | None = None
+) -> Synced:
     """Make the portal's people of the file what the file says; who was added in the portal stays as they are.
 
     1. add and update everybody whom the file names; who comes back to it is enabled again
     2. disable whom the file named and no longer names; their account, jobs and files stay
-    3. set the administrator's password, unless that person has chosen one
+    3. set the administrator's password, unless that person has chosen one after `password_since`
 
     Who is in the file and was disabled in the portal stays disabled. Raises SyncRefused, ValidationError (password).
     One transaction; locks the rows of the people of the file and of all enabled administrators.
@@ -44,12 +47,16 @@ def sync_people(environment: Environment, administrator_password: str | None = N
             _sync(user, done, groups=user.groups)
         _take_out({administrator.username, *(user.name for user in environment.users)}, done)
         _check_groups()
-        if administrator_password is not None and administrator.password_chosen_at is None:
-            done.administrator_password_set = _set_first_password(administrator, administrator_password)
+        if administrator_password is not None and _is_newer(password_since, administrator.password_chosen_at):
+            done.administrator_password_set = _set_given_password(administrator, administrator_password)
     logger.info(
         "people of the environment file taken over", added=done.added, changed=done.changed, disabled=done.disabled
     )
     return done
+
+
+def _is_newer(given: datetime | None, chosen: datetime | None) -> bool:
+    return chosen is None or (given is not None and given > chosen)
 
 
 def _sync(wanted: Administrator | User, done: Synced, groups: list[str]) -> Person:
@@ -99,7 +106,7 @@ def _check_groups() -> None:
             raise SyncRefused(f"{username} would be in the group {taken[0]}, which is the own group of a person.")
 
 
-def _set_first_password(person: Person, password: str) -> bool:
+def _set_given_password(person: Person, password: str) -> bool:
     """Not `actions.set_password`: this is not a password that the person chose."""
     if person.has_usable_password() and person.check_password(password):
         return False

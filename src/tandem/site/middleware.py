@@ -3,7 +3,7 @@
 import ipaddress
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -68,19 +68,36 @@ def around(
     return plain
 
 
-def client_address(remote: str, forwarded_for: str, balancers: frozenset[str]) -> str:
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+def networks(addresses: Iterable[str]) -> Networks:
+    """Addresses and networks, as networks: a load balancer may have any address of its own ones."""
+    return tuple(ipaddress.ip_network(address) for address in addresses)
+
+
+def is_in(address: str, balancers: Networks) -> bool:
+    """Is it the address of a balancer?"""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in balancers)
+
+
+def client_address(remote: str, forwarded_for: str, balancers: Networks) -> str:
     """Who is at the other end: the last address that no balancer of ours has, as each appends whom it heard from.
 
     What a client wrote into the header itself stands further left and is never reached.
     """
-    if remote not in balancers:
+    if not is_in(remote, balancers):
         return remote
     for address in reversed([part.strip() for part in forwarded_for.split(",")]):
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return remote
-        if address not in balancers:
+        if not is_in(address, balancers):
             return str(parsed)
     return remote
 
@@ -89,11 +106,11 @@ def client_address(remote: str, forwarded_for: str, balancers: frozenset[str]) -
 def ClientAddressMiddleware(get_response: GetResponse) -> GetResponse:  # noqa: N802 - Django names it like a class
     """REMOTE_ADDR becomes the client's address; forwarding headers of anybody but the balancers are dropped."""
     node = settings.NODE
-    balancers = frozenset(node.balancer_addresses) if node else frozenset()
+    balancers = networks(node.balancer_addresses) if node else ()
 
     def before(request: HttpRequest) -> None:
         remote = request.META.get("REMOTE_ADDR", "")
-        if remote in balancers:
+        if is_in(remote, balancers):
             request.META["REMOTE_ADDR"] = client_address(
                 remote, request.META.get("HTTP_X_FORWARDED_FOR", ""), balancers
             )

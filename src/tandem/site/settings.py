@@ -153,6 +153,7 @@ DATABASES: dict[str, dict[str, object]] = {
                 "read_timeout": 20,
                 "write_timeout": 20,
                 "init_command": "SET SESSION innodb_lock_wait_timeout = 10",
+                **({"ssl": {"ca": str(NODE.database.authorities)}} if NODE.database.authorities else {}),
             },
         }
         if NODE

@@ -1,5 +1,6 @@
 """`python -m django sync_people`: the environment file's people into the database."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ class Command(BaseCommand):
         """Files only: a password on a command line could be read by everybody on the machine."""
         parser.add_argument("--environment", type=Path, help="the environment file; default: this node's")
         parser.add_argument("--administrator-password-file", type=Path)
+        parser.add_argument(
+            "--administrator-password-since",
+            type=datetime.fromisoformat,
+            help="when that password was given out: it replaces one that was chosen before",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Load, take over, report."""
@@ -30,7 +36,7 @@ class Command(BaseCommand):
         file: Path | None = options["administrator_password_file"]
         try:
             password = file.read_text().rstrip("\n") if file else None
-            done = sync_people(load_environment(path), password)
+            done = sync_people(load_environment(path), password, options["administrator_password_since"])
         except (SyncRefused, EnvironmentFileError, OSError) as problem:
             raise CommandError(str(problem)) from problem
         except ValidationError as problem:

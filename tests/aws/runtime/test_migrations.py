@@ -1,0 +1,54 @@
+"""The tables can be made in what Aurora is, and in what stands in for it here.
+
+Django renders migrations differently for MySQL and MariaDB, and asks the server which it is. Here it is told.
+"""
+
+from typing import Any
+
+import pytest
+from django.db.backends.mysql.base import DatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.utils import ConnectionHandler
+
+FLAVOURS = {"Aurora MySQL 3": ("8.0.42", False), "MariaDB": ("10.11.11-MariaDB", True)}
+
+
+@pytest.fixture(params=FLAVOURS.items(), ids=FLAVOURS)
+def flavour(request: pytest.FixtureRequest) -> Any:
+    """A connection that is never opened: what Django would ask the server is answered beforehand."""
+    version, is_mariadb = request.param[1]
+    settings = ConnectionHandler({"default": {"ENGINE": "django.db.backends.mysql", "NAME": "tandem"}}).settings
+    connection = DatabaseWrapper(settings["default"])
+    connection.__dict__["mysql_server_data"] = {
+        "version": version,
+        "sql_mode": "STRICT_TRANS_TABLES",
+        "default_storage_engine": "InnoDB",
+        "sql_auto_is_null": False,
+        "lower_case_table_names": 0,
+        "has_zoneinfo_database": False,
+    }
+    assert connection.mysql_is_mariadb is is_mariadb
+    return connection
+
+
+def test_migrations_render(flavour: Any) -> None:
+    loader = MigrationLoader(None)
+    targets = loader.graph.leaf_nodes()
+    plan = [(loader.graph.nodes[node], False) for node in loader.graph._generate_plan(targets, True)]
+    statements = loader_sql(flavour, plan)
+    tables = [statement for statement in statements if statement.startswith("CREATE TABLE")]
+    assert any("`jobs_job`" in table for table in tables), statements[:3]
+    # What only one of the two has.
+    assert not [statement for statement in statements if "RETURNING" in statement]
+
+
+def loader_sql(connection: Any, plan: list[Any]) -> list[str]:
+    """The statements of a whole plan."""
+    state, statements = None, []
+    loader = MigrationLoader(None)
+    for migration, _ in plan:
+        state = state or loader.project_state((migration.app_label, migration.name), at_end=False)
+        with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+            state = migration.apply(state, editor, collect_sql=True)
+        statements += editor.collected_sql
+    return statements
