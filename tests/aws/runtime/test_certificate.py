@@ -41,6 +41,13 @@ def test_it_is_made_for_the_names_with_a_key_on_p_256(cloudformation: CloudForma
     assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days <= 398
 
 
+def test_the_load_balancers_own_name_may_be_a_long_one(cloudformation: CloudFormation) -> None:
+    name = f"{'internal-' * 6}demo-1234567890.eu-central-1.elb.amazonaws.com"
+    answer = cloudformation.send(handler, cloudformation.event("Create", {"Names": [name]}))
+    names = read(answer["PhysicalResourceId"]).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [name]
+
+
 def test_an_update_renews_it_in_place(cloudformation: CloudFormation) -> None:
     arn = cloudformation.send(handler, cloudformation.event("Create", PROPERTIES))["PhysicalResourceId"]
     before = read(arn).serial_number

@@ -13,6 +13,7 @@ from tests.aws.runtime.conftest import CloudFormation, DatabaseServer
 from tandem.aws.aurora.runtime import handler as databases
 from tandem.aws.aurora.runtime.handler import handler
 
+PASSWORD = "pass'word\\1%"
 Send = Callable[..., dict[str, Any]]
 
 
@@ -27,7 +28,7 @@ def send(
     monkeypatch.setattr(databases, "AUTHORITIES", database_server.authorities)
     monkeypatch.setattr(databases, "CONNECT_FOR", 0)
 
-    def go(request: str, name: str = "slurm_a", password: str = "pass'word\\1%", **more: Any) -> dict[str, Any]:
+    def go(request: str, name: str = "slurm_a", password: str = PASSWORD, **more: Any) -> dict[str, Any]:
         try:
             secrets.create_secret(Name=f"of-{name}", SecretString=password)
         except secrets.exceptions.ResourceExistsException:
@@ -49,11 +50,11 @@ def clean(database_server: DatabaseServer) -> None:
         database_server.rows(f"DROP USER {name}")
 
 
-def can(server: DatabaseServer, statement: str, name: str = "slurm_a", password: str = "pass'word\\1%") -> bool:
+def can(server: DatabaseServer, statement: str, name: str = "slurm_a", password: str = PASSWORD) -> bool:
     with closing(server.connect(name, password)) as connection, connection.cursor() as cursor:
         try:
             cursor.execute(statement)
-        except pymysql.err.MySQLError:
+        except pymysql.MySQLError:
             return False
         return True
 
@@ -82,8 +83,8 @@ def test_the_portals_account_has_no_procedures(send: Send, database_server: Data
 
 def test_nobody_enters_without_tls(send: Send, database_server: DatabaseServer) -> None:
     send("Create")
-    with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
-        database_server.connect("slurm_a", "pass'word\\1%", tls=False)
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        database_server.connect("slurm_a", PASSWORD, tls=False)
 
 
 def test_the_lambda_itself_talks_to_the_right_server_only(
@@ -114,8 +115,8 @@ def test_an_update_sets_the_password_anew(send: Send, database_server: DatabaseS
     send("Create")
     send("Update", password="another-one", PasswordVersion="2")
     assert can(database_server, "CREATE TABLE slurm_a.t (n INT)", password="another-one")
-    with pytest.raises(pymysql.err.OperationalError):
-        database_server.connect("slurm_a", "pass'word\\1%")
+    with pytest.raises(pymysql.OperationalError):
+        database_server.connect("slurm_a", PASSWORD)
 
 
 def test_another_name_is_another_resource(send: Send, database_server: DatabaseServer) -> None:
@@ -130,8 +131,8 @@ def test_delete_takes_the_account_and_leaves_the_data(send: Send, database_serve
     for _ in range(2):
         assert send("Delete")["Status"] == "SUCCESS"
     assert database_server.rows("SHOW TABLES FROM slurm_a") == [("t",)]
-    with pytest.raises(pymysql.err.OperationalError):
-        database_server.connect("slurm_a", "pass'word\\1%")
+    with pytest.raises(pymysql.OperationalError):
+        database_server.connect("slurm_a", PASSWORD)
 
 
 def test_delete_does_not_hold_a_stack_up_when_the_server_is_gone(send: Send) -> None:

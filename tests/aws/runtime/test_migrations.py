@@ -5,20 +5,41 @@ Django renders migrations differently for MySQL and MariaDB, and asks the server
 
 from typing import Any
 
+import pymysql
 import pytest
-from django.db.backends.mysql.base import DatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.utils import ConnectionHandler
+
+from tandem.site.mysql.base import DatabaseWrapper
 
 FLAVOURS = {"Aurora MySQL 3": ("8.0.42", False), "MariaDB": ("10.11.11-MariaDB", True)}
 
 
+class Silent:
+    """A cursor of a server that has nothing yet."""
+
+    def __enter__(self) -> "Silent":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def execute(self, *_: object) -> None:
+        """Nothing is asked that has an answer."""
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+    def fetchone(self) -> tuple[Any, ...]:
+        return ("utf8mb4_bin",)
+
+
 @pytest.fixture(params=FLAVOURS.items(), ids=FLAVOURS)
-def flavour(request: pytest.FixtureRequest) -> Any:
+def flavour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A connection that is never opened: what Django would ask the server is answered beforehand."""
     version, is_mariadb = request.param[1]
-    settings = ConnectionHandler({"default": {"ENGINE": "django.db.backends.mysql", "NAME": "tandem"}}).settings
-    connection = DatabaseWrapper(settings["default"])
+    connection = ConnectionHandler({"default": {"ENGINE": "tandem.site.mysql", "NAME": "tandem"}})["default"]
+    assert isinstance(connection, DatabaseWrapper)
     connection.__dict__["mysql_server_data"] = {
         "version": version,
         "sql_mode": "STRICT_TRANS_TABLES",
@@ -28,6 +49,14 @@ def flavour(request: pytest.FixtureRequest) -> Any:
         "has_zoneinfo_database": False,
     }
     assert connection.mysql_is_mariadb is is_mariadb
+    monkeypatch.setattr(connection, "cursor", Silent)
+    monkeypatch.setattr(connection, "ensure_connection", lambda: None)
+    # For quoting, the driver need not be connected.
+    connection.connection = pymysql.Connection(defer_connect=True)
+    connection.connection.server_status = 0
+    monkeypatch.setattr(connection.introspection, "get_storage_engine", lambda *_: "InnoDB")
+    # Which keys a table has already: an index is made once more than it would be.
+    monkeypatch.setattr(connection.introspection, "get_constraints", lambda *_: {})
     return connection
 
 

@@ -1,7 +1,7 @@
 """The Lambda that makes the load balancer's own certificate, where the operator has neither one nor a hosted zone.
 
 A custom resource (`Custom::TandemCertificate`) is one certificate in ACM, for a P-256 key that exists nowhere else: it
-is made here and given to ACM. Properties: `Names` (a list, the first is the common name) and `Renewal`, any text. Any
+is made here and given to ACM. Properties: `Names` (a list) and `Renewal`, any text. Any
 change of them imports a new certificate under the same ARN, which the load balancer takes up by itself.
 
 ACM would import one more each time that a Create is delivered again. So a certificate is marked with the resource that
@@ -51,15 +51,18 @@ def _work(event: Event) -> Result:
     if arn:
         acm.import_certificate(CertificateArn=arn, Certificate=certificate, PrivateKey=key)
     else:
-        tags = [{"Key": MARK, "Value": _tag(mark)}]
-        arn = acm.import_certificate(Certificate=certificate, PrivateKey=key, Tags=tags)["CertificateArn"]
+        mine = acm.import_certificate(
+            Certificate=certificate, PrivateKey=key, Tags=[{"Key": MARK, "Value": _tag(mark)}]
+        )
+        arn = mine["CertificateArn"]
     return Result(arn)
 
 
 def self_signed(names: list[str]) -> tuple[bytes, bytes]:
     """A certificate for these names and its key, both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    # A common name has 64 characters at most, and nobody looks at it any more: the names are in the extension.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if len(names[0]) <= 64 else "Tandem")])
     begin = datetime.now(UTC) - timedelta(minutes=5)
     certificate = (
         x509.CertificateBuilder(

@@ -121,7 +121,7 @@ def _connect(event: Event) -> Any:
                 write_timeout=STATEMENT_TIME,
                 autocommit=True,
             )
-        except pymysql.err.OperationalError as problem:
+        except pymysql.OperationalError as problem:
             if problem.args[0] not in _AWAY:
                 raise
             if time.monotonic() > until:

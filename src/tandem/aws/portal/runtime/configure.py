@@ -186,8 +186,8 @@ def main() -> int:
         print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
         return 1
     tell_services(done.services)
-    for problem in done.problems:
-        print(problem, file=sys.stderr)
+    for trouble in done.problems:
+        print(trouble, file=sys.stderr)
     return 1 if done.problems else 0
 
 

@@ -10,6 +10,8 @@ Needs nothing but the system's Python (3.9) and AWS's command line. On a head no
 people's directories, and makes administrators Slurm's operators. Exit code 1 when something is to be tried again.
 """
 
+from __future__ import annotations
+
 import base64
 import grp
 import gzip
@@ -22,6 +24,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 SETTINGS = Path("/etc/tandem/cluster.json")
 APPLIED = Path("/run/tandem-people-applied")
@@ -38,11 +41,11 @@ class Trouble(Exception):
     """Something that the next run may find better."""
 
 
-def say(text):
+def say(text: object) -> None:
     print(f"tandem-people: {text}", file=sys.stderr)
 
 
-def run(*command):
+def run(*command: str) -> str:
     """Run a program of the system's. Raises Trouble with what it said."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=AWS_TIME)
     if done.returncode:
@@ -50,14 +53,14 @@ def run(*command):
     return done.stdout
 
 
-def parameter(name):
+def parameter(name: str) -> str:
     """A parameter's value, or nothing while it has none."""
     words = ["--name", name, "--query", "Parameter.Value", "--output", "text"]
     value = run("aws", "ssm", "get-parameter", *words).strip()
     return "" if value == NOT_YET else value
 
 
-def published(path):
+def published(path: str) -> tuple[str, list[dict[str, Any]]] | None:
     """The list's digest and the people in it, or None before there is one. Raises Trouble for half of a list."""
     first = parameter(f"{path}/0")
     if not first:
@@ -78,9 +81,10 @@ def published(path):
     return digest, document["people"]
 
 
-def checked(entries):
+def checked(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The people of a list, without those that must not be let in."""
-    people, names, numbers = [], {"root", WATCHER, EVERYBODY, ADMINISTRATORS}, set()
+    people: list[dict[str, Any]] = []
+    names, numbers = {"root", WATCHER, EVERYBODY, ADMINISTRATORS}, set()
     for entry in entries:
         name, uid, administrator = entry.get("name"), entry.get("uid"), entry.get("administrator") is True
         if not isinstance(name, str) or not LOGIN.fullmatch(name) or type(uid) is not int:
@@ -107,12 +111,12 @@ def checked(entries):
     return people
 
 
-def group_number(name):
+def group_number(name: str) -> int:
     """The number of a group of people: the same on every node of every cluster, without anybody keeping a list."""
     return 1_000_000 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % 1_000_000_000
 
 
-def ensure_group(name, number):
+def ensure_group(name: str, number: int) -> None:
     """A group with this number. Raises Trouble for a name that the system has for something else."""
     try:
         if grp.getgrnam(name).gr_gid != number:
@@ -121,7 +125,7 @@ def ensure_group(name, number):
         run("groupadd", "--gid", str(number), name)
 
 
-def ensure_watcher():
+def ensure_watcher() -> None:
     """The portal's own account here: an ordinary one that reads lists."""
     with suppress(KeyError):
         pwd.getpwnam(WATCHER)
@@ -131,7 +135,7 @@ def ensure_watcher():
     run("useradd", "--no-log-init", "--shell", "/bin/sh", "--password", "*", *words, WATCHER)
 
 
-def ensure_person(person, shared):
+def ensure_person(person: dict[str, Any], shared: str) -> None:
     """One account, with exactly the groups that the list says. Raises Trouble."""
     name, uid = person["name"], person["uid"]
     home = f"{shared}/home/{name}"
@@ -148,9 +152,9 @@ def ensure_person(person, shared):
     try:
         known = pwd.getpwnam(name)
     except KeyError:
-        with suppress(KeyError):
-            other = pwd.getpwuid(uid).pw_name
-            raise Trouble(f"{name} cannot have the number {uid}: it is {other}'s")
+        other = next((one.pw_name for one in pwd.getpwall() if one.pw_uid == uid), None)
+        if other:
+            raise Trouble(f"{name} cannot have the number {uid}: it is {other}'s") from None
         ensure_group(name, uid)
         words = ["--uid", str(uid), "--gid", name, "--groups", ",".join(groups), "--home-dir", home, "--shell", shell]
         words += ["--comment", person["full_name"], "--password", "*", "--no-create-home", "--no-log-init"]
@@ -165,7 +169,7 @@ def ensure_person(person, shared):
     run("usermod", "--password", "*", *words, name)
 
 
-def make_directories(people, shared, scratch):
+def make_directories(people: list[dict[str, Any]], shared: str, scratch: str) -> None:
     """The places that belong to people; what exists is left alone, but for one that nobody finished making."""
     parents = [Path(shared, "home"), Path(shared, "spoolers"), Path(scratch)]
     for parent in parents:
@@ -187,7 +191,7 @@ def make_directories(people, shared, scratch):
             os.chown(directory, person["uid"], person["uid"], follow_symlinks=False)
 
 
-def write(path, text):
+def write(path: Path, text: str) -> None:
     """Write in one step."""
     aside = path.with_name(f".{path.name}.new")
     aside.write_text(text)
@@ -195,7 +199,7 @@ def write(path, text):
     aside.replace(path)
 
 
-def write_principals(names, environment):
+def write_principals(names: set[str], environment: str) -> None:
     """Who may sign in: one file each, and none for who may not."""
     PRINCIPALS.mkdir(mode=0o755, exist_ok=True)
     for file in PRINCIPALS.iterdir():
@@ -205,7 +209,7 @@ def write_principals(names, environment):
         write(PRINCIPALS / name, f"{name}@{environment}\n")
 
 
-def make_operators(people):
+def make_operators(people: list[dict[str, Any]]) -> None:
     """Administrators may cancel others' jobs because Slurm says so; nobody else may any more. Raises Trouble."""
     manage = ["/opt/slurm/bin/sacctmgr", "--immediate", "--quiet"]
     said = run(manage[0], "-n", "-P", "show", "user", "where", "adminlevel=operator", "format=user")
@@ -220,7 +224,7 @@ def make_operators(people):
         run(*manage, "modify", "user", "where", f"name={name}", "set", "adminlevel=none")
 
 
-def follow():
+def follow() -> bool:
     """One look. Returns whether all is as it should be."""
     settings = json.loads(SETTINGS.read_text())
     begin = f"/tandem/{settings['environment']}"
