@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tandem.clusters.scheduler import Ending, Phase, SchedulerJob
-from tandem.jobs.sightings import Sighting, Sightings, after_poll, parsed, stored, waiting_reasons
+from tandem.jobs.sightings import (
+    LONG_COMPLETED,
+    Sighting,
+    Sightings,
+    after_poll,
+    parsed,
+    stored,
+    waiting_reasons,
+)
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -42,6 +50,15 @@ def test_tasks_of_which_the_same_can_be_said_take_no_more_room_than_one() -> Non
     )
     assert len(stored(seen[0])) == 1
     assert len(parsed(stored(seen[0]))) == 50_000
+
+
+def test_since_when_a_task_is_completed_is_known_for_a_while_whether_or_not_it_is_shown_again() -> None:
+    done = [record(n, Phase.ENDED, Ending.COMPLETED, 0) for n in (0, 1)]
+    seen = after(after({}, WAITS, done[0]), WAITS, *done, now=NOON + timedelta(seconds=4))
+    assert [seen[n].over_since for n in (0, 1)] == [NOON, NOON + timedelta(seconds=4)]
+    later = after(parsed(stored(seen)), WAITS, done[0], now=NOON + LONG_COMPLETED + timedelta(minutes=1))
+    assert later[0] == later[1] == Sighting(Phase.ENDED, Ending.COMPLETED, 0)
+    assert after(later, WAITS, *done, now=NOON + 2 * LONG_COMPLETED) == later
 
 
 def test_what_ended_is_kept_when_the_scheduler_no_longer_shows_it() -> None:

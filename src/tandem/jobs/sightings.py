@@ -7,20 +7,23 @@ Tasks that wait share one *sighting*, the rest's, under None. Those of which the
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tandem.clusters.scheduler import Ending, Phase, SchedulerJob
 from tandem.jobs.submission import array_indices
 
 MISSES_UNTIL_LOST = 2
+# As long as it may take until what a task left is seen. Later it only takes room to know when it completed.
+LONG_COMPLETED = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One task as its cluster shows it. Without phase it is not shown at all; `misses`: polls that searched.
 
-    `over_since`: when that was first seen, by the database's clock; `ended_at` is the cluster's.
+    `over_since`: when that was first seen, by the database's clock; `ended_at` is the cluster's. One that completed long
+    ago has neither.
     """
 
     phase: Phase | None = None
@@ -146,6 +149,9 @@ def after_poll(
             known = Sighting(lost, misses=known.misses)
         if known != UNSEEN:
             after[index] = known
+    for index, one in after.items():
+        if one.ending is Ending.COMPLETED and one.over_since and now - one.over_since > LONG_COMPLETED:
+            after[index] = replace(one, over_since=None)
     return after, are_missing
 
 
@@ -165,13 +171,14 @@ def tasks_named(tasks: str) -> list[int]:
 def _sighting(record: SchedulerJob, before: Sighting | None, now: datetime) -> Sighting:
     if record.phase is not Phase.ENDED:
         return Sighting(record.phase, reason=record.reason[:200], started_at=record.started_at)
-    code, signal, since = record.exit_code, record.signal, now
+    code, signal = record.exit_code, record.signal
+    since: datetime | None = now
     if before is not None and before.is_over:
-        since = before.over_since or now
+        since = before.over_since or (None if before.ending is Ending.COMPLETED else now)
         if code is None:  # remembered for a while only; said once, it stays true
             code, signal = before.exit_code, before.signal
-    if record.ending is Ending.COMPLETED:  # most do: without times they are stored together
-        return Sighting(Phase.ENDED, Ending.COMPLETED, code)
+    if record.ending is Ending.COMPLETED:  # most do: without times of their own they are stored together
+        return Sighting(Phase.ENDED, Ending.COMPLETED, code, over_since=since)
     return Sighting(
         Phase.ENDED,
         record.ending or Ending.LOST_NODE,

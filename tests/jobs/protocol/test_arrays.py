@@ -1,14 +1,16 @@
 """An array's own state from its tasks', and what one record of the scheduler for many tasks says of each."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from tests.jobs.protocol.world import World, state
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
 from tandem.clusters.scheduler import Ending, Phase
-from tandem.jobs.models import FINAL_STATES, Job, JobState, Task, new_placement_id
+from tandem.jobs.models import FINAL_STATES, Job, JobState, Placement, Task, new_placement_id
 from tandem.jobs.tasks import task_counts
 from tandem.jobs.verdict import merge
 
@@ -90,3 +92,20 @@ def test_where_each_task_waits_is_told_cluster_by_cluster(world: World, ada: Per
     assert task_counts(job) == {"PENDING": 4}
     world.set_state("cluster2", ClusterState.SUSPECT)
     assert task_counts(job) == {"PENDING": 2, "UNKNOWN": 2}
+
+
+def test_what_a_completed_task_left_is_looked_for_before_it_goes_out_again(world: World, ada: Person) -> None:
+    """One zone sees what another wrote some seconds later; the rest of the array has waited for long meanwhile."""
+    job, fake = world.submit(ada, array="0-1"), world.clusters["cluster1"]
+    world.dispatch()
+    world.poll()
+    Placement.objects.update(state_since=timezone.now() - timedelta(hours=1))
+    fake.jobs[2] = replace(
+        fake.jobs[1], raw_id="2", task=0, phase=Phase.ENDED, ending=Ending.COMPLETED, state="COMPLETED", exit_code=0
+    )
+    world.poll()
+    job.refresh_from_db()
+    assert job.place_wanted is None
+    end(world, job, 0, run_of(world, job, 0), 0)
+    world.poll()
+    assert [(task.index, task.state) for task in job.tasks.all()] == [(0, "COMPLETED")]
