@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -168,7 +168,12 @@ class Dispatcher:
                 hold_wanted=False,
                 cancel_wanted_at=None,
             )
-            mine = {job.pk: job for job in locked.only("pk", "place_wanted", "place_tasks", "array")}
+            wishes = {job.pk: _wish(job) for job, _, _ in chosen}
+            mine = {
+                job.pk: job
+                for job in locked.only("pk", "place_wanted", "place_tasks", "next_try_at", "array")
+                if _wish(job) == wishes[job.pk]
+            }
             going = {job.pk: wanted_tasks(mine[job.pk]) - stay for job, _, stay in chosen if job.pk in mine}
             taken = [(job, submission) for job, submission, _ in chosen if going.get(job.pk)]
             placements = [
@@ -410,6 +415,11 @@ class Dispatcher:
         )
         if job.state == JobState.ACCEPTED:
             change_job(job, {"reason": f"{answer.message}; it is tried again"})
+
+
+def _wish(job: Job) -> tuple[int | None, str, datetime]:
+    """What tells one wish for a placement from the next: what was routed for an earlier one may be out already."""
+    return job.place_wanted, job.place_tasks, job.next_try_at
 
 
 def _anything_due() -> bool:

@@ -4,11 +4,12 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
-from tests.jobs.protocol.world import World, state
+from tests.jobs.protocol.world import ENVIRONMENT, World, state
 
 from tandem.accounts.models import Person
 from tandem.clusters.models import ClusterState
@@ -347,6 +348,32 @@ def test_two_workers_take_a_job_once(world: World, ada: Person) -> None:
     first = world.dispatchers["cluster1"]._take(5)
     second = world.dispatchers["cluster1"]._take(5)
     assert (len(first), len(second)) == (1, 0)
+
+
+def test_a_worker_that_was_late_sends_nothing_for_the_next_wish_where_the_job_is_already(
+    world: World, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it decided, the job went out here, and now wants another cluster, too."""
+    job = world.submit(ada)
+    late, route = world.dispatchers["cluster1"], Dispatcher._route
+
+    def slowly(dispatcher: Dispatcher, waiting: Sequence[Job], most: int) -> Any:
+        chosen = route(dispatcher, waiting, most)
+        if dispatcher is late:
+            other = Dispatcher(
+                "cluster1", world.clusters["cluster1"], ENVIRONMENT, world.followers["cluster1"].follow_now
+            )
+            while other.step(5):
+                pass
+            other.drain(5)
+            assert state(job) == "PENDING"
+            Job.objects.update(place_wanted=0, next_try_at=timezone.now())
+        return chosen
+
+    monkeypatch.setattr(Dispatcher, "_route", slowly)
+    late.step(5)
+    assert len(world.clusters["cluster1"].submissions) == 1
+    assert Job.objects.get().place_wanted == 0
 
 
 def test_a_disabled_persons_jobs_get_no_new_placement(world: World, ada: Person) -> None:
