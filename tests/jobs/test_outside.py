@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from tests.jobs.protocol.world import ENVIRONMENT
 
 from tandem.accounts.models import Person
 from tandem.clusters.errors import ClusterRefused, ClusterUnreachable
@@ -16,6 +17,7 @@ from tandem.jobs.actions import ActionRefused, cancel_outside_job
 from tandem.jobs.event_reader import events_after
 from tandem.jobs.models import Event, Job, OutsideJob, Placement, PlacementState, new_placement_id
 from tandem.jobs.placements import apply_picture
+from tandem.operations import worker
 
 SUBMITTED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -144,6 +146,14 @@ class TestOutOfSight:
         assert (only().state, only().reason) == ("UNKNOWN", "cluster1 does not answer since 12:00:00 UTC")
         poll(seen())
         assert (only().state, only().reason) == ("RUNNING", "")
+
+    def test_on_a_cluster_that_is_in_the_environment_no_more_none_is_shown_as_running(
+        self, ada: Person, poll: Polls
+    ) -> None:
+        poll(seen())
+        rest = [one for one in ENVIRONMENT.clusters if one.name == "cluster2"]
+        worker.take_up(ENVIRONMENT.model_copy(update={"clusters": rest}))
+        assert (only().state, only().reason) == ("UNKNOWN", "cluster1 does not answer")
 
     def test_a_silence_changes_nothing_that_is_over(self, ada: Person, poll: Polls) -> None:
         poll(ended(seen()))

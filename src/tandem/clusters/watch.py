@@ -32,11 +32,19 @@ SHORTAGE_HOLDS = timedelta(seconds=60)
 log = structlog.get_logger("watch")
 
 
-def sync_clusters(environment: Environment) -> None:
-    """Have one row for each cluster of the environment; rows of others stay, marked as gone."""
+def sync_clusters(environment: Environment) -> list[str]:
+    """Have one row for each cluster of the environment; rows of others stay, marked as gone. Answers their names.
+
+    Nobody asks those any more, so they do not answer: whoever goes by their state must not wait for them.
+    """
     for cluster in environment.clusters:
         Cluster.objects.update_or_create(name=cluster.name, defaults={"zone": cluster.zone, "present": True})
-    Cluster.objects.exclude(name__in=[cluster.name for cluster in environment.clusters]).update(present=False)
+    gone = Cluster.objects.exclude(name__in=[cluster.name for cluster in environment.clusters])
+    gone.update(present=False)
+    gone.exclude(state=ClusterState.DOWN).update(
+        state=ClusterState.DOWN, state_since=timezone.now(), error="it is in the environment file no more"
+    )
+    return list(gone.values_list("name", flat=True))
 
 
 def poll_once(name: str, failover: Failover, ended_since: datetime | None = None) -> ClusterPicture | None:

@@ -22,8 +22,8 @@ LONG_COMPLETED = timedelta(minutes=10)
 class Sighting:
     """One task as its cluster shows it. Without phase it is not shown at all; `misses`: polls that searched.
 
-    `over_since`: when that was first seen, by the database's clock; `ended_at` is the cluster's. One that completed long
-    ago has neither.
+    `over_since`: when that was first seen, by the database's clock; `ended_at` is the cluster's. One that completed
+    long ago has neither.
     """
 
     phase: Phase | None = None

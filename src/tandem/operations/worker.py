@@ -20,6 +20,8 @@ import django
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
+from tandem.environment import Environment
+
 log = structlog.get_logger()
 
 PEOPLE_EVERY = 2.0
@@ -88,7 +90,6 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     django.setup()
     from tandem.clusters import ask_signer
-    from tandem.clusters.watch import sync_clusters
     from tandem.node import this_environment, this_node
     from tandem.operations.leases import LeaseKeeper, lease_names
 
@@ -102,7 +103,7 @@ def main() -> int:
 
     while not stopping.is_set():
         try:
-            sync_clusters(environment)
+            take_up(environment)
             break
         except (DatabaseError, InterfaceError) as problem:
             log.warning("waiting for the database", error=str(problem))
@@ -129,6 +130,15 @@ def main() -> int:
         loop.join(timeout=max(until - time.monotonic(), 0))
     keeper.stop()
     return 0
+
+
+def take_up(environment: Environment) -> None:
+    """Have the database know the environment's clusters. What was seen on one that is none of them is seen no more."""
+    from tandem.clusters.watch import sync_clusters
+    from tandem.jobs import outside
+
+    for gone in sync_clusters(environment):
+        outside.show_silence(gone, "")
 
 
 def _publish() -> float:

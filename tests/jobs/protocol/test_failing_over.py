@@ -7,6 +7,7 @@ import pytest
 from tests.jobs.protocol.world import ENVIRONMENT, TIMES, World, state
 
 from tandem.accounts.models import Person
+from tandem.clusters import watch
 from tandem.clusters.models import Cluster, ClusterState
 from tandem.clusters.scheduler import Ending, Phase
 from tandem.jobs import actions
@@ -68,6 +69,25 @@ def test_a_waiting_job_leaves_a_cluster_that_is_down(world: World, ada: Person) 
     run.finish()
     world.poll(there)
     assert state(job) == "COMPLETED"
+
+
+def test_a_cluster_that_is_in_the_environment_no_more_keeps_no_job_and_shows_none_as_running(
+    world: World, ada: Person
+) -> None:
+    runs, waits = world.submit(ada, cluster="cluster2"), world.submit(ada, cluster="any")
+    world.dispatch("cluster2")
+    world.set_state("cluster1", ClusterState.DOWN)
+    world.dispatch("cluster2")
+    world.set_state("cluster1", ClusterState.UP)
+    world.start(runs, "cluster2")
+    world.poll("cluster2")
+    assert [state(runs), state(waits)] == ["RUNNING", "PENDING"]
+    rest = [one for one in ENVIRONMENT.clusters if one.name == "cluster1"]
+    watch.sync_clusters(ENVIRONMENT.model_copy(update={"clusters": rest}))
+    world.poll("cluster1")
+    assert [state(runs), runs.reason] == ["UNKNOWN", "cluster2 does not answer"]
+    world.dispatch("cluster1")
+    assert clusters_of(waits) == ["cluster2", "cluster1"]
 
 
 def test_it_stays_while_its_cluster_is_only_suspect(world: World, ada: Person) -> None:
