@@ -136,40 +136,32 @@ class Follower:
         cared_for = Q(cluster__in={name for name in names if caretaker_of(name, answering) == self.cluster})
         if caretaker_of("", answering) == self.cluster:
             cared_for |= ~Q(cluster__in=names)  # on none yet, or on one that a forged claim names
-        jobs = Job.objects.select_related("owner").filter(cared_for)
+        jobs = Job.objects.filter(cared_for)
         going_on = jobs.exclude(state__in=FINAL_STATES)
-        own = Placement.objects.filter(job=OuterRef("pk"))
-        # What was on its way when its worker was lost along with the cluster looks as if it still were.
-        stuck = Q(state=PlacementState.SUBMITTING) & (
-            ~Q(cluster__in=answering) | Q(state_since__lt=database_now() - SUBMITTING_AT_MOST)
-        )
-        came_to_nothing = (PlacementState.DOUBT, PlacementState.LOST, PlacementState.ENDED, PlacementState.REFUSED)
-        over = own.filter(Q(state__in=came_to_nothing) | stuck)
-        started = own.filter(state=PlacementState.SUBMITTED, phase__in=(Phase.RUNNING, Phase.SUSPENDED))
-        unexplained = Q(Exists(over), place_wanted=None) | Q(Exists(started), state__in=(JobState.ACCEPTED, "PENDING"))
-        watched = Q(restartable=True) | ~Q(array="")
-        wished = Q(cancel_wanted_at__isnull=False) | Q(requeue_wanted_at__isnull=False) | Q(hold_wanted=True)
-        held = Q(Exists(own.filter(held=True)))
-        running = (JobState.RUNNING, JobState.SUSPENDED)
-        chosen = {
-            job.pk: job
-            for job in going_on.filter(
-                Q(state=JobState.UNKNOWN) | unexplained | wished | held | (watched & Q(state__in=running))
-            )
-        }
-        changed = list(applied.changed - chosen.keys())
-        for start in range(0, len(changed), 500):
-            chosen |= {job.pk: job for job in going_on.filter(pk__in=changed[start : start + 500])}
-        hedgeable = self._hedgeable(going_on, own)
-        chosen |= {job.pk: job for job in hedgeable}
-        sweep = list(going_on.filter(pk__gt=self._swept).order_by("pk")[:SWEEP])
-        self._swept = sweep[-1].pk if len(sweep) == SWEEP else uuid.UUID(int=0)
-        chosen |= {job.pk: job for job in sweep}
+        # Of most passes nothing comes: only ids are asked for, since whole rows cost more to ask for than to find.
+        in_turn, are_all = self._next_in_turn(going_on)
+        ids = {*in_turn, *applied.changed}
+        if not are_all:
+            own = Placement.objects.filter(job=OuterRef("pk"))
+            ids.update(_ids(going_on.filter(_may_have_changed(own, answering))), self._hedgeable(going_on, own))
+        looked_at = going_on
         if self._pass % SLOW_SWEEP_EVERY == 0:
-            chosen |= {job.pk: job for job in jobs.filter(correctable_until__gt=timezone.now())}
-        return list(chosen.values())
+            correctable = jobs.filter(correctable_until__gt=timezone.now())
+            ids.update(_ids(correctable))
+            looked_at |= correctable
+        wanted, chosen = sorted(ids), list[Job]()
+        for start in range(0, len(wanted), 500):
+            chosen += looked_at.select_related("owner").filter(pk__in=wanted[start : start + 500])
+        return chosen
 
-    def _hedgeable(self, going_on: QuerySet[Job], own: QuerySet[Placement]) -> list[Job]:
+    def _next_in_turn(self, going_on: QuerySet[Job]) -> tuple[list[uuid.UUID], bool]:
+        """Some of them, in turn; and whether there are no others, as when few jobs go on."""
+        after = self._swept
+        found = _ids(going_on.filter(pk__gt=after).order_by("pk")[:SWEEP])
+        self._swept = found[-1] if len(found) == SWEEP else uuid.UUID(int=0)
+        return found, after == self._swept == uuid.UUID(int=0)
+
+    def _hedgeable(self, going_on: QuerySet[Job], own: QuerySet[Placement]) -> list[uuid.UUID]:
         """Some, in turn, of those that wait on this cluster alone and may wait in vain: see `alternatives`."""
         queues = self.environment.cluster(self.cluster).queues
         patience = timedelta(seconds=min(queue.hedge_after for queue in queues))
@@ -178,8 +170,8 @@ class Follower:
             here = here.filter(created_at__lt=database_now() - patience)
         elsewhere = own.filter(state__in=LIVE_PLACEMENTS).exclude(cluster=self.cluster)
         rows = going_on.filter(Exists(here), ~Exists(elsewhere), wanted_cluster=ANY_CLUSTER, place_wanted=None)
-        found = list(rows.filter(pk__gt=self._hedged).order_by("pk")[:HEDGES])
-        self._hedged = found[-1].pk if len(found) == HEDGES else uuid.UUID(int=0)
+        found = _ids(rows.filter(pk__gt=self._hedged).order_by("pk")[:HEDGES])
+        self._hedged = found[-1] if len(found) == HEDGES else uuid.UUID(int=0)
         return found
 
     def follow_now(self, job: Job) -> None:
@@ -253,6 +245,27 @@ class Follower:
         else:
             show_unread(case)
         carry_out_wishes(case, self.scheduler_of)
+
+
+def _may_have_changed(own: QuerySet[Placement], answering: Sequence[str]) -> Q:
+    """What something may have happened to, though the scheduler says nothing new of the `own` placements."""
+    # What was on its way when its worker was lost along with the cluster looks as if it still were.
+    stuck = Q(state=PlacementState.SUBMITTING) & (
+        ~Q(cluster__in=answering) | Q(state_since__lt=database_now() - SUBMITTING_AT_MOST)
+    )
+    came_to_nothing = (PlacementState.DOUBT, PlacementState.LOST, PlacementState.ENDED, PlacementState.REFUSED)
+    over = own.filter(Q(state__in=came_to_nothing) | stuck)
+    started = own.filter(state=PlacementState.SUBMITTED, phase__in=(Phase.RUNNING, Phase.SUSPENDED))
+    unexplained = Q(Exists(over), place_wanted=None) | Q(Exists(started), state__in=(JobState.ACCEPTED, "PENDING"))
+    watched = Q(restartable=True) | ~Q(array="")
+    wished = Q(cancel_wanted_at__isnull=False) | Q(requeue_wanted_at__isnull=False) | Q(hold_wanted=True)
+    held = Q(Exists(own.filter(held=True)))
+    running = (JobState.RUNNING, JobState.SUSPENDED)
+    return Q(state=JobState.UNKNOWN) | unexplained | wished | held | (watched & Q(state__in=running))
+
+
+def _ids(jobs: QuerySet[Job]) -> list[uuid.UUID]:
+    return list(jobs.values_list("pk", flat=True))
 
 
 def _worked(step: Callable[[JobCase], None], case: JobCase, patience: Patience) -> bool:

@@ -211,6 +211,8 @@ def show_silence(cluster: str, since: str) -> None:
 def carry_out_cancels(cluster: str, scheduler: Cancels) -> None:
     """Ask for the end of those that are to end, until they have. What the scheduler refuses is told and dropped."""
     wanted = OutsideJob.objects.filter(OPEN_OUTSIDE, cluster=cluster, cancel_wanted_at__isnull=False)
+    if not wanted.exists():
+        return
     patience = Patience()
     for job in wanted.select_related("owner", "cancel_wanted_by"):
         by = job.cancel_wanted_by or job.owner

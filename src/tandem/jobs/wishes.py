@@ -173,13 +173,16 @@ def cancel_leftovers(cluster: str, scheduler: Scheduler) -> None:
     """
     cancelled = Q(job__state=JobState.CANCELLED) | Q(job__cancel_wanted_at__isnull=False)
     owns = Exists(Task.objects.filter(owner=OuterRef("pk")))
-    leftovers = (
-        Placement.objects.select_related("job__owner", "job__cancel_wanted_by")
-        .filter(cluster=cluster, state=PlacementState.SUBMITTED, job__state__in=FINAL_STATES)
-        .filter(cancelled | Q(phase=Phase.WAITING) | (~owns & Q(job__restartable=False)))
+    leftovers = Placement.objects.filter(
+        cancelled | Q(phase=Phase.WAITING) | (~owns & Q(job__restartable=False)),
+        cluster=cluster,
+        state=PlacementState.SUBMITTED,
+        job__state__in=FINAL_STATES,
     )
+    if not leftovers.exists():  # as nearly always: whole rows cost more to ask for than to find
+        return
     patience = Patience()
-    for placement in leftovers[:100]:
+    for placement in leftovers.select_related("job__owner", "job__cancel_wanted_by")[:100]:
         owner = placement.job.owner.username
         wanted_by = placement.job.cancel_wanted_by
         if not patience.is_out_for(placement.job.owner_id):
