@@ -13,11 +13,12 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from importlib.metadata import requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from tandem.aws.clusters.content import gather as gather_content
 
 CHECKOUT = Path(__file__).parents[3]
 LOCK = CHECKOUT / "requirements" / "runtime.txt"
@@ -78,8 +79,7 @@ def node_content() -> Path:
     """A directory with what sets up the clusters' nodes."""
     content = GATHERED / "nodes"
     shutil.rmtree(content, ignore_errors=True)
-    found: Path = import_module("tandem.aws.clusters.content").gather(content)
-    return found
+    return gather_content(content)
 
 
 def closure(names: Iterable[str]) -> set[str]:

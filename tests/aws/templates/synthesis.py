@@ -17,7 +17,7 @@ from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks
 
 from tandem.aws.app import compose
-from tandem.aws.packages import HERE, Packages
+from tandem.aws.packages import Packages
 from tandem.environment import Environment, load_environment
 
 Resource = dict[str, Any]
@@ -99,14 +99,7 @@ def packages(directory: Path) -> Packages:
         made[name] = directory / name
         made[name].mkdir()
         (made[name] / "what").write_text(name)
-    loader, boot = HERE / "clusters/runtime/loader.sh", HERE / "portal/runtime/boot.sh"
-    if not loader.exists():
-        loader = directory / "loader.sh"
-        loader.write_text("#!/bin/bash\n")
-    if not boot.exists():
-        boot = directory / "boot.sh"
-        boot.write_text("#!/bin/bash\necho\n")
-    return Packages(**made, loader=loader, boot=boot)
+    return Packages(**made)
 
 
 def flat(value: Any) -> str:

@@ -1,11 +1,15 @@
 """The clusters' stack: ParallelCluster's own resource, and everything that it needs before it."""
 
+import hashlib
 from typing import Any
 
 from tests.aws.templates.synthesis import Templates, flat
 
+from tandem.aws.packages import HERE
+
 STACK = "Clusters"
 CLUSTERS = ("cluster1", "cluster2")
+LOADER = "df3999380da4747cf0ae805997fe76e8ff2e7dbe6090e73e93547f434dcbfda2"
 
 
 def clusters(templates: Templates) -> dict[str, dict[str, Any]]:
@@ -183,3 +187,9 @@ def test_outputs_say_what_the_clusters_are_called_and_where_secrets_are(template
     outputs = templates.stacks[STACK]["Outputs"]
     assert outputs["ClusterNames"]["Value"] == "tandem-cluster1, tandem-cluster2"
     assert outputs["Secrets"]["Value"] == "tandem/tandem/"
+
+
+def test_the_loader_never_changes() -> None:
+    """Its address holds its hash and cannot change while a cluster lives: what changes belongs in the content."""
+    loader = (HERE / "clusters" / "runtime" / "loader.sh").read_bytes()
+    assert hashlib.sha256(loader).hexdigest() == LOADER
