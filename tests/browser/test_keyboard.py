@@ -227,6 +227,17 @@ def test_the_search_is_led_to_gone_through_and_put_away(open_portal: Callable[..
     page.wait_for_url(re.compile("/jobs/[0-9a-f-]{36}/"))
 
 
+def test_a_click_among_what_was_found_does_not_put_it_away(open_portal: Callable[..., Page], portal: Portal) -> None:
+    page = open_portal(portal.world.administrator)
+    page.goto("/clusters/")
+    press(page, "/")
+    page.keyboard.type("degrees")
+    expect(page.locator("#search-found a").first).to_be_visible()
+    page.locator("#search-found .search-head").first.click()
+    assert focused(page) == "Search"
+    expect(page.locator("#search-found a").first).to_be_visible()
+
+
 def test_output_is_chosen_with_the_arrow_keys(open_portal: Callable[..., Page], portal: Portal) -> None:
     page = open_portal(portal.world.administrator)
     page.goto(f"/jobs/{portal.world.jobs['COMPLETED'].pk}/")

@@ -183,6 +183,22 @@ def test_a_page_that_reads_slowly_is_told_that_it_missed_something_instead_of_gr
     assert changes.overflowed
 
 
+def test_a_page_that_was_away_for_long_is_told_that_it_missed_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        log = Log()
+        for number in range(1, 4):
+            log.add(number, owner=2)
+        reader = log.reader()
+        with reader.subscribe(ADA) as page:
+            await reader.catch_up(page, 0)
+            changes = await page.changes(0)
+            assert changes.overflowed
+            assert (changes.jobs, changes.last_id) == ((), 3)
+
+    monkeypatch.setattr(event_reader, "BATCH", 3)
+    run(work())
+
+
 def test_a_database_that_fails_over_costs_a_pause_and_no_event() -> None:
     async def work() -> None:
         log = Log()

@@ -211,6 +211,11 @@ def test_what_narrows_the_list_can_be_taken_away_one_by_one(ada: Person, adas: C
     assert 'href="/jobs/?state=RUNNING"' in page
 
 
+def test_dashes_alone_are_no_beginning_of_an_id(ada: Person, adas: Client, make_job: Any) -> None:
+    make_job(ada, "hers")
+    assert names(adas, search="----") == []
+
+
 def test_rows_are_fetched_by_their_ids_and_only_ones_own(
     ada: Person, bob: Person, adas: Client, make_job: Any, make_outside: Any
 ) -> None:

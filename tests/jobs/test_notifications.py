@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tandem.accounts.models import Person
 from tandem.jobs.models import Event, Job, Spooler
-from tandem.jobs.notifications import SHOWN
+from tandem.jobs.notifications import LOOKED_AT, SHOWN
 
 
 @pytest.fixture
@@ -94,6 +94,15 @@ def test_much_news_is_a_short_list_and_a_short_number(
     assert f"sweep {SHOWN + 4}<" in shown
     assert "sweep 0<" not in shown
     assert bell(browser) == "", "what is not listed is no news any more either"
+
+
+def test_an_end_is_told_however_many_jobs_were_submitted_before_it(browser: Client, mia: Person) -> None:
+    sweep = job(mia, "sweep")
+    Event.objects.bulk_create(
+        Event(owner=mia, job=sweep, kind="job.state", data={"state": "PENDING"}) for _ in range(LOOKED_AT)
+    )
+    tell(sweep, state="COMPLETED")
+    assert bell(browser) == "1"
 
 
 def test_what_is_news_in_two_browsers_at_once_is_looked_at_once(mia: Person, browser: Client) -> None:

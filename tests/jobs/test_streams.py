@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -14,7 +16,7 @@ from django.urls import reverse
 
 from tandem.accounts.models import Person
 from tandem.jobs import event_reader, server_sent, stream_access, streams
-from tandem.jobs.event_reader import newest_event_id
+from tandem.jobs.event_reader import Changes, newest_event_id
 from tandem.jobs.models import Event, Job
 from tandem.jobs.stream_access import Viewer, in_database
 
@@ -90,6 +92,12 @@ def test_it_goes_on_after_the_last_event_that_the_page_has_seen(
         assert f"id: {last + 1}\n" in seen[-1]
 
     asyncio.run(work())
+
+
+def test_a_page_is_told_when_more_changed_than_is_named() -> None:
+    changes = Changes(7, (uuid.uuid4(),), overflowed=True)
+    assert '"more": true' in streams.told(changes, one_job=False)
+    assert "more" not in streams.told(replace(changes, overflowed=False), one_job=False)
 
 
 def test_it_tells_nobody_of_somebody_elses_job(

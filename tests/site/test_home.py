@@ -95,13 +95,25 @@ def test_home_offers_no_spooler_whose_files_are_gone(browser: Client, mia: Perso
     assert "emptied" not in spoolers
 
 
+def test_home_passes_over_removed_spoolers_without_reading_their_rows(
+    browser: Client, mia: Person, django_assert_max_num_queries: Any
+) -> None:
+    job(mia, "still there", "COMPLETED")
+    with django_assert_max_num_queries(10) as asked:
+        browser.get("/", secure=True)
+    looked_for = [query["sql"] for query in asked.captured_queries if "removed_at" in query["sql"]]
+    keys = [query for query in looked_for if '"name"' not in query]
+    assert len(keys) == 1, "the index alone says which are shown"
+    assert all(" IN (" in query for query in looked_for if query not in keys)
+
+
 def test_home_costs_the_same_queries_however_much_there_is(
     browser: Client, mia: Person, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(12):
         job(mia, f"running {number}")
         job(mia, f"over {number}", "COMPLETED")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         browser.get("/", secure=True)
 
 

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.http import content_disposition_header
 from ninja import Header, Query, Router
 from ninja.errors import HttpError, ValidationError
 from ninja.pagination import paginate
@@ -21,6 +20,7 @@ from tandem.accounts.models import Person
 from tandem.jobs import actions, outputs
 from tandem.jobs.api_schemas import JobDetailOut, JobOut, JobPages, OutputsOut, TasksOut
 from tandem.jobs.converters import ANY_NAME
+from tandem.jobs.downloads import attachment
 from tandem.jobs.filters import JobFilters, has_id
 from tandem.jobs.models import Job, JobState
 from tandem.jobs.queries import visible_jobs
@@ -198,8 +198,7 @@ def read_output(
     response["Tandem-File"] = part.file
     if not whole:
         response["Content-Range"] = f"bytes {part.offset}-{part.offset + len(part.data) - 1}/{part.size}"
-    base = "".join(character if character.isprintable() else "_" for character in path.rsplit("/", 1)[-1])
-    response["Content-Disposition"] = content_disposition_header(True, base) or "attachment"
+    response["Content-Disposition"] = attachment(path)
     return response
 
 

@@ -83,6 +83,11 @@ class Subscription:
         self._last_id = max(self._last_id, notice.id)
         self._awake.set()
 
+    def overflow(self, last_id: int) -> None:
+        """More happened up to this event than can be told."""
+        self._overflowed, self._last_id = True, max(self._last_id, last_id)
+        self._awake.set()
+
     async def changes(self, timeout: float) -> Changes:
         """What changed since the last call; empty after `timeout` seconds without any."""
         try:
@@ -153,8 +158,11 @@ class EventReader:
         """
         async with asyncio.timeout(PLACE_SECONDS):
             await self._placed.wait()
-        for notice in await self._after(max(0, last_id - OVERLAP), ()):
+        missed = await self._after(max(0, last_id - OVERLAP), ())
+        for notice in missed:
             subscription.offer(notice)
+        if len(missed) >= BATCH:
+            subscription.overflow(missed[-1].id)
 
     async def _run(self) -> None:
         self._last_id, self._gaps = None, {}

@@ -176,6 +176,8 @@ def has_id(beginning: str) -> Q:
         pass
     # In the form that every database can compare.
     digits = beginning.replace("-", "").lower()
+    if not digits:
+        return Q(pk__in=[])
     cuts = [digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]]
     return Q(pk__startswith="-".join(part for part in cuts if part))
 

@@ -44,9 +44,12 @@ def notifications_of(person: Person) -> list[Notification]:
 
 
 def number_of_new(person: Person) -> int:
-    """How many the person has not looked at, as far as it matters: asked for every few seconds by every open page."""
+    """How many the person has not looked at, as far as it matters: asked for every few seconds by every open page.
+
+    Of the newest events, as the list: many jobs that were submitted at once must not stand before what became of them.
+    """
     events = _events(person).filter(pk__gt=person.notified_until)
-    return sum(1 for _ in _worth_telling(events.only("kind", "data").order_by("id")[:LOOKED_AT]))
+    return sum(1 for _ in _worth_telling(events.only("kind", "data").order_by("-id")[:LOOKED_AT]))
 
 
 def _events(person: Person) -> QuerySet[Event]:

@@ -76,11 +76,13 @@ async def changes_for(viewer: Viewer, job: uuid.UUID | None, last_id: int | None
 
 
 def told(changes: Changes, one_job: bool) -> str:
-    """The messages for these changes."""
+    """The messages for these changes. With `more`, others changed as well: so many that they are not named."""
     messages = []
     if changes.jobs or changes.overflowed:
-        jobs = [str(job) for job in changes.jobs]
-        messages.append(message("job" if one_job else "jobs", {"jobs": jobs}, changes.last_id))
+        what: dict[str, object] = {"jobs": [str(job) for job in changes.jobs]}
+        if changes.overflowed:
+            what["more"] = True
+        messages.append(message("job" if one_job else "jobs", what, changes.last_id))
     if changes.clusters:
         messages.append(message("clusters", {}, changes.last_id))
     return "".join(messages)

@@ -98,7 +98,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "active": sorted(going_on, key=lambda job: job.created_at, reverse=True)[:SHOWN_ON_HOME],
         "ended": mine.filter(ended_at__isnull=False).order_by("-ended_at")[:SHOWN_ON_HOME],
-        "spoolers": spoolers.order_by("-created_at", "-id")[:SPOOLERS_ON_HOME],
+        "spoolers": first_of(spoolers.order_by("-created_at", "-id"), SPOOLERS_ON_HOME),
         "clusters": [cluster_card(one) for one in Cluster.objects.filter(present=True).order_by("name")],
     }
     if request.headers.get("HX-Request"):

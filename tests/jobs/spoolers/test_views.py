@@ -277,3 +277,8 @@ def test_an_administrator_is_told_whose_the_files_are(
     assert words in text(signed_in(chief), address)
     assert words not in text(signed_in(bob), address)
     assert 'id="delete-spooler"' not in text(signed_in(chief), address)
+
+
+def test_a_page_is_told_of_its_own_job_alone(ada: Person, adas: Client, over: Callable[..., Spooler]) -> None:
+    found = over(ada)
+    assert f'sse-connect="/streams/events?job={found.jobs.get().pk}&amp;since=' in text(adas, f"/spoolers/{found.pk}/")

@@ -36,10 +36,13 @@ def spooler(request: HttpRequest, spooler_id: uuid.UUID) -> HttpResponse:
     """A spooler: its jobs, its files, how long they stay."""
     since = newest_event_id()
     context = shown(request, spooler_id)
+    jobs = context["page"].jobs
+    # Its files are read again when something changes: not for everything that happens elsewhere.
+    job = f"job={jobs[0].pk}&" if len(jobs) == 1 else ""
     return render(
         request,
         "jobs/spoolers/spooler.html",
-        {**context, "choices": CHOICES, "events": stream_address("events", f"?since={since}")},
+        {**context, "choices": CHOICES, "events": stream_address("events", f"?{job}since={since}")},
     )
 
 

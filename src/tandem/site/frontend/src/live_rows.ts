@@ -10,14 +10,28 @@ const ALL_AGAIN = 60_000;
 // An address has its limits; what is left over is asked for next.
 const AT_ONCE = 50;
 
+// Of a page of one job the message is `job`. `more`: so many changed that they are not all named.
+interface Told {
+  jobs: string[];
+  more?: boolean;
+}
+
+interface Swap {
+  serverResponse: string;
+  requestConfig: { elt: HTMLElement };
+}
+
 class LiveRows {
   private readonly changed = new Set<string>();
+  private unnamed = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly root: HTMLElement) {}
 
-  tell(ids: Iterable<string>): void {
-    for (const id of ids) this.changed.add(id);
+  // With `more`, others changed that are not named: it may be any of the rows, and jobs that are in none.
+  tell(ids: Iterable<string>, more = false): void {
+    for (const id of more ? [...this.shown(), ...ids] : ids) this.changed.add(id);
+    this.unnamed ||= more;
     // Many changes at once are one question, and none of them is forgotten.
     this.timer ??= setTimeout(() => void this.flush(), PAUSE / 4);
   }
@@ -32,12 +46,14 @@ class LiveRows {
 
   private async flush(): Promise<void> {
     const ids = [...this.changed];
+    const more = this.unnamed;
     this.changed.clear();
-    if (this.root.isConnected && ids.length) {
+    this.unnamed = false;
+    if (this.root.isConnected && (ids.length || more)) {
       const shown = new Set(this.shown());
       htmx.trigger(document.body, "jobs-changed", {});
       const newer = this.root.querySelector("[data-newer]");
-      if (newer && ids.some((id) => !shown.has(id))) htmx.trigger(newer, "newer", {});
+      if (newer && (more || ids.some((id) => !shown.has(id)))) htmx.trigger(newer, "newer", {});
       const rows = ids.filter((id) => shown.has(id));
       for (const id of rows.splice(AT_ONCE)) this.changed.add(id);
       const address = this.root.dataset.liveRows;
@@ -76,8 +92,24 @@ export function keepRowsLive(): void {
     const { source } = (event as CustomEvent<{ source: EventSource }>).detail;
     if (!(root instanceof HTMLElement) || root.dataset.liveRows === undefined || sources.has(source)) return;
     sources.add(source);
-    source.addEventListener("jobs", (message) => listOf(root).tell((JSON.parse(message.data) as { jobs: string[] }).jobs));
+    const told = (message: MessageEvent<string>): void => {
+      const { jobs, more } = JSON.parse(message.data) as Told;
+      listOf(root).tell(jobs, more);
+    };
+    source.addEventListener("jobs", told);
+    source.addEventListener("job", told);
     source.addEventListener("signed-out", () => listOf(root).all());
+  });
+  // Filters may have made another list of it since these rows were asked for: those that are gone have no place.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const swap = (event as CustomEvent<Swap>).detail;
+    if (!swap.requestConfig.elt.dataset.liveRows) return;
+    const answer = document.createElement("template");
+    answer.innerHTML = swap.serverResponse;
+    for (const row of answer.content.querySelectorAll("[hx-swap-oob]")) {
+      if (!document.getElementById(row.id)) row.remove();
+    }
+    swap.serverResponse = answer.innerHTML;
   });
   document.addEventListener("again", everyList);
   setInterval(everyList, ALL_AGAIN);

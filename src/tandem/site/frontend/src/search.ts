@@ -33,6 +33,8 @@ export function runSearch(): void {
       field.focus();
     }
   });
+  // Some browsers take the focus from the field for a click on a link, and give it to nothing: the link must not go.
+  found.addEventListener("mousedown", (event) => event.preventDefault());
   // What nobody looks at any more is not in the way.
   place.addEventListener("focusout", (event) => {
     if (!(event.relatedTarget instanceof Node) || !place.contains(event.relatedTarget)) found.replaceChildren();
