@@ -336,6 +336,9 @@ class Placement(models.Model):
     misses = models.PositiveIntegerField(default=0, help_text="polls since then that did not see it")
     sightings = models.JSONField(default=list, help_text="an array's tasks as its cluster last showed each of them")
     held = models.BooleanField(default=False, help_text="we asked the scheduler to hold it")
+    hold_sent = models.BooleanField(
+        default=False, help_text="we did once: whenever that arrives, it is not the person's own doing on the cluster"
+    )
     cancel_sent_at = models.DateTimeField(null=True, help_text="when we first asked the scheduler to cancel it")
     explained = models.TextField(
         blank=True, help_text="array tasks whose cancel is nobody's wish, as 0-9,12: it was ours or the scheduler's own"

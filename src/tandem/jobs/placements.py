@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from tandem.clock import database_now
 from tandem.clusters.models import Cluster, ClusterState
-from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob
+from tandem.clusters.scheduler import ClusterPicture, Ending, Phase, SchedulerJob, Wait, wait_of
 from tandem.jobs.models import FINAL_STATES, Followed, Job, Placement, PlacementState, Task, job_id_of
 from tandem.jobs.sightings import MISSES_UNTIL_LOST, after_poll, stored
 from tandem.jobs.submission import array_indices
@@ -51,6 +51,7 @@ _COMPARED = (
     "ended_at",
     "misses",
     "sightings",
+    "held",
 )
 
 
@@ -162,6 +163,8 @@ def _take_into_account(
             changes["sightings"], are_missing = _sightings(placement, records, claimed, is_evidence, applied.now)
             if are_missing:
                 applied.unseen_since = min(since, applied.unseen_since or since)
+        if placement.hold_sent and any(_is_held(record) for record in records):
+            changes["held"] = True  # a hold that was on its way for long: to be undone like any that is wished no more
         if _only_waits_on(placement, changes):
             applied.waiting[changes["scheduler_state"], changes["scheduler_reason"]].append(placement)
             return
@@ -189,6 +192,10 @@ def _take_into_account(
             over.filter(Q(tasks__owner=placement.pk) | Q(tasks=None)).update(
                 scheduler_state=changes["scheduler_state"], scheduler_reason=changes["scheduler_reason"]
             )
+
+
+def _is_held(record: SchedulerJob) -> bool:
+    return record.phase is Phase.WAITING and wait_of(record.reason) is Wait.HELD
 
 
 def _only_waits_on(placement: Placement, changes: dict[str, Any]) -> bool:

@@ -63,11 +63,13 @@ def carry_out_wishes(case: JobCase, scheduler_of: Callable[[str], Scheduler]) ->
 
 
 def _hold_or_release(placement: Placement, job: Job, scheduler: Scheduler) -> None:
-    """Until the scheduler shows it so. That a hold was asked for is noted first: its answer may get lost."""
+    """Until the scheduler shows it so. That a hold was asked for is noted first: its answer may get lost; and for good:
+    it may arrive when it is wished no more (see placements.py).
+    """
     rows = Placement.objects.filter(pk=placement.pk)
     held = [wait_of(reason) is Wait.HELD for reason in placement.waits_for]
     if job.hold_wanted and not (placement.held and all(held)):
-        rows.update(held=True)
+        rows.update(held=True, hold_sent=True)
         _ask(scheduler.hold, placement, job)
     elif placement.held and not job.hold_wanted and (not any(held) or _ask(scheduler.release, placement, job) is None):
         rows.update(held=False)

@@ -78,3 +78,18 @@ def test_a_deaf_run_that_was_cancelled_out_of_its_schedulers_sight_says_so(world
         world.work(4, finish=False)
         world.ledger.check()
     assert Job.objects.get().state == "CANCELLED"
+
+
+def test_a_hold_that_arrives_after_its_release_is_undone(world: World) -> None:
+    """A worker stood still with it, while another saw nothing that was to be released."""
+    job = world.submit(cluster="cluster1")
+    world.dispatch(0, "cluster1")
+    world.poll(0, "cluster1")
+    world.wish(actions.hold_job, job)
+    world.poll(0, "cluster1", 0)
+    stand_still_at(world, "hold is on its way")
+    world.wish(actions.release_job, job)
+    world.poll(1, "cluster1")
+    world.go_on(world.turns[0])
+    world.heal()
+    assert Job.objects.get().state == "COMPLETED"
