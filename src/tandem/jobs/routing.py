@@ -164,7 +164,7 @@ def alternatives(
     for cluster in clusters:
         placement = waiting.get(cluster.name)
         wait = wait_of(placement.waits_for[0]) if placement else Wait.ARRAY_LIMIT
-        if placement and wait is not Wait.ARRAY_LIMIT:
+        if placement and wait not in (Wait.ARRAY_LIMIT, Wait.HELD):
             words = _shortage(cluster, submission.queue)
             if not words and ample - {cluster.name} and wait in (Wait.TURN, Wait.STUCK):
                 words = _long_wait(cluster, placement, submission.queue, environment, now)

@@ -246,6 +246,19 @@ def test_a_job_that_waits_because_it_is_to_is_not_placed_twice(world: World, ada
     assert clusters_of(job) == [here]
 
 
+def test_a_job_that_its_owner_holds_on_its_cluster_does_not_start_on_another_that_has_nodes(
+    world: World, ada: Person
+) -> None:
+    job, here, _ = place(world, ada)
+    number = world.scheduler_job(job, here)
+    world.clusters[here].jobs[number] = replace(world.clusters[here].jobs[number], reason="JobHeldUser")
+    world.poll(here)
+    lack_nodes(here)
+    world.poll(here)
+    world.dispatch()
+    assert clusters_of(job) == [here]
+
+
 def test_a_wish_for_a_second_placement_ends_when_the_job_starts(world: World, ada: Person) -> None:
     job, here, there = place(world, ada)
     lack_nodes(here)
