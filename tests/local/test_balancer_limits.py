@@ -163,6 +163,8 @@ def test_over_http_2_a_body_that_does_not_say_how_long_it_is_is_refused_too(bala
     assert json.loads(body)["status"] == 413
     assert answer_2(balancer, "/sign-in", b"a=b")[0] == "413"
     assert answer_2(balancer, "/api/v1/files/content", b"x", method="PUT")[0] == "413"
+    assert answer_2(balancer, "/streams/events", b"x", method="GET")[0] == "413"
+    assert answer_2(balancer, "/", b"x", method="OPTIONS")[0] == "413"
 
 
 def test_over_http_2_what_has_no_body_or_says_how_long_it_is_gets_through(balancer: Path) -> None:
