@@ -332,6 +332,11 @@ esac
 """
 
 
+def asked_for(job: str, state: str, lists: str) -> str:
+    """The same lists, with the state of one job when that alone is asked for."""
+    return lists.replace("*squeue)", f'*squeue)\n\tcase "$*" in *" -j {job} "*) echo {state}; exit ;; esac')
+
+
 def look_up(host: Host, slurm: Slurm, wckey: str, asked: uuid.UUID, sacct: int, lists: str = LISTS) -> list[str]:
     text = lists.replace("WCKEY", wckey).replace("STATUS", str(sacct))
     host.program("squeue", text)
@@ -366,12 +371,24 @@ def test_an_arrays_last_task_is_told_from_all_of_the_array_whose_id_it_has(host:
     for program in ("scancel", "scontrol"):
         host.program(program, "#!/bin/sh\nprintf '%s ' \"$@\" >/home/zed/control\n")
     last = LISTS.replace("7|7|N,A|", "7|7|3|")
-    assert look_up(host, slurm, str(asked), asked, sacct=0, lists=last.replace("RUNNING", "PENDING")) == ["7"]
-    slurm.cancel_tasks("zed", asked, {3, 4})
+    waiting = asked_for("7_3", "PENDING", last.replace("RUNNING", "PENDING"))
+    assert look_up(host, slurm, str(asked), asked, sacct=0, lists=waiting) == ["7"]
+    slurm.cancel_waiting("zed", asked, {3, 4})
     assert host.inside("cat", "/home/zed/control") == f"--user=zed --wckey={asked} 7_3 "
     look_up(host, slurm, str(asked), asked, sacct=0, lists=last)
     slurm.requeue("zed", asked)
     assert host.inside("cat", "/home/zed/control") == "requeue 7_3 "
+
+
+def test_what_waits_is_ended_unless_it_has_started_meanwhile(host: Host, slurm: Slurm) -> None:
+    asked = uuid.uuid4()
+    host.program("scancel", "#!/bin/sh\nprintf '%s ' \"$@\" >>/home/zed/ended\n")
+    # Its state as asked for once more is another than in the list.
+    lists = LISTS.replace("7|7|N,A|zed|RUNNING", "7|7|N,A|zed|PENDING")
+    for state, ended in (("RUNNING", ""), ("REQUEUE_HOLD", f"--user=zed --wckey={asked} 7 ")):
+        look_up(host, slurm, str(asked), asked, sacct=0, lists=asked_for("7", state, lists))
+        slurm.cancel_waiting("zed", asked)
+        assert host.inside("sh", "-c", "cat /home/zed/ended 2>/dev/null || :") == ended
 
 
 def test_the_watchers_one_pass_comes_through_its_forced_command(host: Host, slurm: Slurm) -> None:

@@ -23,14 +23,18 @@ LIST_TIME = 6  # for one that only reads
 DEADLINE = COMMAND_TIME + 7.0
 WATCH_TIME = 30.0
 
-CANCEL = (
-    CLEAN
-    + """
+CANCEL = CLEAN + 'slurm scancel --user="$1" --wckey="$2"'
+# However late it is carried out: what has started meanwhile runs on.
+CANCEL_WAITING = f"""
+{CLEAN}
 user=$1 placement=$2
 shift 2
-slurm scancel --user="$user" --wckey="$placement" "$@"
+for id; do
+	case $(timeout {LIST_TIME} squeue -h -a -t all -u "$user" -j "$id" -o %T) in
+	{" | ".join(sorted(output.WAITING))}) slurm scancel --user="$user" --wckey="$placement" "$id" || exit ;;
+	esac
+done
 """
-)
 # The scheduler hands its ids out again: what has this one now must have been submitted by this person at this time.
 CANCEL_OUTSIDE = f"""
 {CLEAN}
@@ -77,17 +81,16 @@ class Slurm:
 
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None:
         """End all jobs of this placement; none is not an error. `owner`, when an administrator acts for somebody."""
-        self._cancel(user, placement, owner)
-
-    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
-        """End these tasks of an array where they wait, and no other job of the placement."""
-        waiting = self._find(user, placement, None, {Phase.WAITING})
-        if ids := sorted(_own_id(job) for job in waiting if job.task in tasks):
-            self._cancel(user, placement, None, ids)
-
-    def _cancel(self, user: str, placement: uuid.UUID, owner: str | None, ids: Sequence[str] = ()) -> None:
-        args = [owner or user, str(placement), *ids]
+        args = [owner or user, str(placement)]
         self._expect_done(self._door.run(user, self.cluster, CANCEL, args, deadline=DEADLINE))
+
+    def cancel_waiting(self, user: str, placement: uuid.UUID, tasks: Collection[int] = ()) -> None:
+        """End a placement's job if it still waits when this arrives; of an array these tasks, as far as they do."""
+        waiting = self._find(user, placement, None, {Phase.WAITING})
+        if ids := sorted(_own_id(job) for job in waiting if not tasks or job.task in tasks):
+            deadline = DEADLINE + LIST_TIME
+            answer = self._door.run(user, self.cluster, CANCEL_WAITING, [user, str(placement), *ids], deadline=deadline)
+            self._expect_done(answer)
 
     def cancel_outside(self, user: str, scheduler_id: str, submitted_at: datetime, owner: str) -> None:
         """End a job of `owner` that is no placement; one that is over already is not an error."""

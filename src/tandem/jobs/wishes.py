@@ -29,7 +29,7 @@ class Scheduler(Protocol):
     """As much of a scheduler as is needed here. Placements are found by (owner, id), never by the scheduler's id."""
 
     def cancel(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
-    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None: ...
+    def cancel_waiting(self, user: str, placement: uuid.UUID, tasks: Collection[int] = ()) -> None: ...
     def hold(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
     def release(self, user: str, placement: uuid.UUID, owner: str | None = None) -> None: ...
     def requeue(
@@ -77,7 +77,7 @@ def _hold_or_release(placement: Placement, job: Job, scheduler: Scheduler) -> No
 
 def _end_what_never_starts(placement: Placement, scheduler: Scheduler, owner: str) -> None:
     """What nobody but an operator could let start is ended, and goes out again under another id; of an array no more
-    than these tasks.
+    than these tasks. If somebody did let it start meanwhile, it runs on.
     """
     if not any(wait_of(reason) is Wait.STUCK for reason in placement.waits_for):
         return
@@ -87,10 +87,11 @@ def _end_what_never_starts(placement: Placement, scheduler: Scheduler, owner: st
         if index is not None and seen.phase is Phase.WAITING and wait_of(seen.reason) is Wait.STUCK
     }
     if not placement.array:
-        cancel(placement, scheduler, owner, owner)
-    elif stuck and explain(placement, stuck):
-        with _told(placement):
-            scheduler.cancel_tasks(owner, placement.pk, stuck)
+        _note_cancel(placement)
+    elif not (stuck and explain(placement, stuck)):
+        return
+    with _told(placement):
+        scheduler.cancel_waiting(owner, placement.pk, stuck)
 
 
 def explain(placement: Placement, tasks: Collection[int]) -> bool:
@@ -141,10 +142,14 @@ def _note_runs(placement: Placement, until: datetime) -> bool:
 
 def cancel(placement: Placement, scheduler: Scheduler, by: str, owner: str) -> None:
     """Have the scheduler end a placement's jobs. That it was us who asked is noted first: its end is then no news."""
-    if placement.cancel_sent_at is None:
-        Placement.objects.filter(pk=placement.pk, cancel_sent_at=None).update(cancel_sent_at=timezone.now())
+    _note_cancel(placement)
     with _told(placement):
         scheduler.cancel(by, placement.pk, None if by == owner else owner)
+
+
+def _note_cancel(placement: Placement) -> None:
+    if placement.cancel_sent_at is None:
+        Placement.objects.filter(pk=placement.pk, cancel_sent_at=None).update(cancel_sent_at=timezone.now())
 
 
 @contextmanager

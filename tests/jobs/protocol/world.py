@@ -115,11 +115,12 @@ class FakeCluster:
             if job.user == (owner or user) and job.placement == str(placement) and job.phase is not Phase.ENDED:
                 self.end(number, Ending.CANCELLED)
 
-    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
+    def cancel_waiting(self, user: str, placement: uuid.UUID, tasks: Collection[int] = ()) -> None:
         self._reach()
+        self.cancelled += [] if tasks else [(user, placement)]
         for number, job in self.jobs.items():
-            is_meant = job.placement == str(placement) and job.phase is Phase.WAITING and job.task in tasks
-            if job.user == user and is_meant:
+            is_meant = job.placement == str(placement) and (not tasks or job.task in tasks)
+            if job.user == user and is_meant and job.phase is Phase.WAITING:
                 self.end(number, Ending.CANCELLED)
 
     def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[Cancel]]:

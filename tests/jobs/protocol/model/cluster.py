@@ -23,6 +23,7 @@ REMEMBERED = timedelta(seconds=300)  # as Slurm's MinJobAge
 OWNER_UID, ROOT_UID = 2001, 0
 STARTED = (Phase.RUNNING, Phase.SUSPENDED)
 TIME_LIMIT = "it reached its time limit"
+STUCK = "launch failed requeued held"
 
 
 @dataclass
@@ -37,6 +38,11 @@ class Part:
     signal: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    is_stuck: bool = False  # the scheduler could not launch it, and holds it by itself
+
+    @property
+    def waits(self) -> bool:
+        return self.phase is Phase.WAITING and not self.is_stuck
 
 
 @dataclass
@@ -60,8 +66,8 @@ class Entry:
         return any(part.phase is not Phase.ENDED for part in self.parts.values())
 
     def records(self) -> list[SchedulerJob]:
-        waiting = [part for part in self.parts.values() if part.phase is Phase.WAITING]
-        shown = [(task, part) for task, part in self.parts.items() if part.phase is not Phase.WAITING]
+        waiting = [part for part in self.parts.values() if part.waits]
+        shown = [(task, part) for task, part in self.parts.items() if not part.waits]
         found = [self.record(task if self.is_array else None, part) for task, part in shown]
         return found + [self.record(None, part) for part in waiting[:1]]
 
@@ -79,7 +85,7 @@ class Entry:
             phase=part.phase,
             ending=part.ending,
             state=state,
-            reason="JobHeldUser" if self.held else "Priority",
+            reason=STUCK if part.is_stuck else "JobHeldUser" if self.held else "Priority",
             queue="compute",
             task=task,
             exit_code=part.code,
@@ -226,8 +232,16 @@ class FakeCluster:
                         self.world.ledger.killed_by_tandem(part.run)
                     self._end(entry, part, Ending.CANCELLED, "cancelled")
 
-    def cancel_tasks(self, user: str, placement: uuid.UUID, tasks: Collection[int]) -> None:
-        raise AssertionError("Slurm puts no task on hold here")  # pragma: no cover
+    def cancel_waiting(self, user: str, placement: uuid.UUID, tasks: Collection[int] = ()) -> None:
+        self.request("cancel", lambda: self._cancel_waiting(str(placement), tasks))
+
+    def _cancel_waiting(self, placement: str, tasks: Collection[int]) -> None:
+        self._expect_scheduler()
+        for entry in self.entries.values():
+            for task, part in entry.parts.items() if entry.values.placement == placement else ():
+                if part.phase is Phase.WAITING and (part.is_stuck and task in tasks if tasks else True):
+                    entry.cancelled_by |= {Cancel(OWNER_UID, str(task) if entry.is_array else "")}
+                    self._end(entry, part, Ending.CANCELLED, "cancelled")
 
     def cancelled_by(self, user: str, placements: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, frozenset[Cancel]]:
         return self.request("cancelled_by", lambda: {pk: self._cancelled_by(str(pk)) for pk in placements})
@@ -247,6 +261,8 @@ class FakeCluster:
     def _hold(self, placement: str, held: bool) -> None:
         for entry in self._waiting_of(placement):
             entry.held = held
+            for part in entry.parts.values():
+                part.is_stuck &= held
 
     def _waiting_of(self, placement: str) -> list[Entry]:
         self._expect_scheduler()
@@ -295,7 +311,7 @@ class FakeCluster:
             return started
         for entry in list(self.entries.values()):
             for task, part in entry.parts.items():
-                if part.phase is Phase.WAITING and not entry.held and len(started) < most:
+                if part.waits and not entry.held and len(started) < most:
                     nonce = f"{next(self._nonces):08x}-{self.name[-1]:0>4}"
                     part.run = Run(self, entry.values, str(entry.number), task, nonce)
                     part.run.ignores_term = self.payloads_ignore_term

@@ -114,6 +114,12 @@ def _cancel_a_task(*, by_root: bool) -> "Trouble":
     return fault
 
 
+def _cannot_launch(world: World, cluster: FakeCluster, pick: int) -> None:
+    waiting = [part for entry in cluster.entries.values() for part in entry.parts.values() if part.waits]
+    if cluster.works and waiting:
+        waiting[pick % len(waiting)].is_stuck = True
+
+
 def _owners_scancel(world: World, cluster: FakeCluster, pick: int) -> None:
     live = [entry for entry in cluster.entries.values() if entry.is_live]
     if cluster.works and live:
@@ -182,6 +188,7 @@ TROUBLES: dict[str, Trouble] = {
     "the scheduler cancels what waits": _scheduler_cancels,
     "its payloads ignore SIGTERM": _flag(payloads_ignore_term=True),
     "reads late": _flag(reads_late=True),
+    "the scheduler cannot launch what waits": _cannot_launch,
     "an operator requeues": _operators_requeue,
     "the owner uses scancel": _owners_scancel,
     "the owner uses scancel on one task": _cancel_a_task(by_root=False),
