@@ -8,6 +8,7 @@ Imports nothing but Python's own: it is copied beside each of the functions.
 
 import json
 import logging
+import os
 import threading
 import time
 import urllib.request
@@ -22,7 +23,7 @@ log.setLevel(logging.INFO)
 SPARE_SECONDS = 10.0  # of the function's time that are kept for answering
 ATTEMPTS = 5
 PUT_TIME = 5.0
-LONGEST_REASON = 800  # CloudFormation takes 4 KB in all
+LONGEST_REASON = 800  # of what went wrong; CloudFormation takes 4 KB in all
 
 
 class Context(Protocol):
@@ -85,7 +86,7 @@ class _Answer:
             self._given = True
             document = {
                 "Status": status,
-                "Reason": reason[:LONGEST_REASON] or "done",
+                "Reason": reason or "done",
                 "PhysicalResourceId": result.physical_id,
                 "StackId": self._raw["StackId"],
                 "RequestId": self._raw["RequestId"],
@@ -100,9 +101,7 @@ class _Answer:
         self.give("FAILED", "this took too long; its log says how far it came", Result(physical_id))
 
 
-def answered(
-    raw: dict[str, Any], context: Context | None, work: Callable[[Event], Result], log_group: str = ""
-) -> None:
+def answered(raw: dict[str, Any], context: Context | None, work: Callable[[Event], Result]) -> None:
     """Do the work that the event asks for, and answer it.
 
     A Create that fails is answered with an id of its own, so that the Delete that follows finds nothing to undo.
@@ -119,8 +118,10 @@ def answered(
         result = work(Event.of(raw))
     except Exception as problem:
         log.exception("the work failed")
-        where = f" (see {log_group})" if log_group else ""
-        answer.give("FAILED", f"{type(problem).__name__}: {problem}{where}", Result(unmade))
+        where = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "its log")
+        answer.give(
+            "FAILED", f"{type(problem).__name__}: {str(problem)[:LONGEST_REASON]} (see {where})", Result(unmade)
+        )
     else:
         answer.give("SUCCESS", "", result)
     finally:

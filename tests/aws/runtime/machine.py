@@ -12,6 +12,16 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 
 
+CLOUD_USER = r"""
+set -eu
+for account in $(awk -F: '$3 >= 1000 && $3 < 60000 { print $1 }' /etc/passwd); do userdel -f "$account"; done
+groupadd -f wheel
+useradd --uid 1000 --user-group --groups wheel --home-dir /home/ec2-user ec2-user
+printf 'ec2-user ALL=(ALL) NOPASSWD:ALL\n' >/etc/sudoers.d/90-cloud-init-users
+chmod 440 /etc/sudoers.d/*
+"""
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
     """Wait for a condition, with a deadline."""
     until = time.monotonic() + seconds
@@ -63,6 +73,16 @@ class Machine:
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done
+
+    def make_cloud_user(self) -> None:
+        """The image's own user, who may be root without a password. Accounts of this machine are not the image's."""
+        self.run("bash", "-s", given=CLOUD_USER)
+        assert self.becomes_root("ec2-user")
+
+    def becomes_root(self, account: str) -> bool:
+        """Whether this account does, when it asks."""
+        entered = ["setpriv", f"--reuid={account}", f"--regid={account}", "--init-groups"]
+        return self.run(*entered, "sudo", "-n", "true", check=False).returncode == 0
 
     def begin(self, *command: str) -> None:
         """Start a command there that goes on until the machine ends."""

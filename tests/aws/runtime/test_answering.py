@@ -17,16 +17,28 @@ def test_work_that_succeeds_is_answered_with_what_it_made(cloudformation: CloudF
     assert (answer["Status"], answer["PhysicalResourceId"], answer["Data"]) == ("SUCCESS", "made-x", {"Colour": "blue"})
 
 
-def test_work_that_fails_is_answered_with_the_reason(cloudformation: CloudFormation) -> None:
+def test_work_that_fails_is_answered_with_the_reason(
+    cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", "/tandem/demo/things")
+
     def work(event: Event) -> Result:
         return Result(event.text("Nome"))
 
     answered(cloudformation.event("Create", {"Name": "x"}), None, work)
     (answer,) = cloudformation.answers
     assert answer["Status"] == "FAILED"
-    assert "Nome is missing" in answer["Reason"]
+    assert answer["Reason"] == "ValueError: the property Nome is missing (see /tandem/demo/things)"
     # The Delete that a failed Create brings about has to find nothing to undo.
     assert answer["PhysicalResourceId"] == "nothing-made:Thing"
+
+
+def test_a_reason_is_never_too_long_for_cloudformation(cloudformation: CloudFormation) -> None:
+    def work(event: Event) -> Result:
+        raise ValueError("no" * 5000)
+
+    answered(cloudformation.event("Create", {}), None, work)
+    assert len(cloudformation.answers[0]["Reason"]) < 1000
 
 
 def test_a_failed_update_keeps_what_was_there(cloudformation: CloudFormation) -> None:

@@ -137,6 +137,7 @@ def test_delete_takes_the_account_and_leaves_the_data(send: Send, database_serve
 
 def test_delete_does_not_hold_a_stack_up_when_the_server_is_gone(send: Send) -> None:
     assert send("Delete", Port="1")["Status"] == "SUCCESS"
+    assert send("Delete", MasterSecretArn="gone")["Status"] == "SUCCESS"
 
 
 def test_delete_of_what_never_was_asks_nobody(send: Send, database_server: DatabaseServer) -> None:

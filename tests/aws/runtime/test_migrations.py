@@ -65,10 +65,9 @@ def test_migrations_render(flavour: Any) -> None:
     targets = loader.graph.leaf_nodes()
     plan = [(loader.graph.nodes[node], False) for node in loader.graph._generate_plan(targets, True)]
     statements = loader_sql(flavour, plan)
-    tables = [statement for statement in statements if statement.startswith("CREATE TABLE")]
-    assert any("`jobs_job`" in table for table in tables), statements[:3]
+    (jobs,) = [statement for statement in statements if statement.startswith("CREATE TABLE `jobs_job` ")]
     # What only one of the two has.
-    assert not [statement for statement in statements if "RETURNING" in statement]
+    assert ("`id` uuid " if flavour.mysql_is_mariadb else "`id` char(32) ") in jobs
 
 
 def loader_sql(connection: Any, plan: list[Any]) -> list[str]:

@@ -6,12 +6,13 @@ Package manager, AWS and systemd are stood in for; the scripts, the portal, its 
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.aws.runtime.conftest import server_certificate
 from tests.aws.runtime.machine import REPOSITORY, Machine, wait_until
+from tests.aws.runtime.told import NAMES, SETTINGS, VARIABLES
 
+from tandem.aws.names import NOT_YET
 from tandem.aws.portal.runtime.authority import public_line
 from tandem.local.secrets import new_ssh_key
 
@@ -25,16 +26,6 @@ clusters:
 users:
   - {name: ada, uid: 2001, groups: [physics]}
 """
-SETTINGS = {
-    "public_url": "https://demo.example.org",
-    "balancer_networks": ["10.0.0.0/24"],
-    "portal_networks": ["10.0.2.0/24"],
-    "database": {"host": "localhost", "port": 3306, "name": "tandem", "user": "tandem"},
-    "environment": {"bucket": "assets", "key": "first.yaml"},
-    "clusters": ["cluster1", "cluster2"],
-    "secrets": {name: f"tandem/demo/{name}" for name in ("authority", "django", "database", "administrator")},
-    "log_group": "/tandem/demo/portal",
-}
 METADATA = """
 import http.server
 about = {"instance-id": "i-0abc", "placement/availability-zone": "eu-central-1a", "local-ipv4": "10.0.2.7"}
@@ -61,11 +52,16 @@ cursor = pymysql.connect(unix_socket="/run/database.sock", user="root", autocomm
 make_database(cursor, "tandem")
 make_account(cursor, "tandem", "database-password", "tandem", PRIVILEGES["portal"])
 """
-CHECK_PASSWORD = """
+PASSWORDS = ["the-First-Passw0rd", "the-Second-Passw0rd"]
+LOOK = """
+import json, sys
 import django; django.setup()
 from tandem.accounts.models import Person
-print(Person.objects.get(username="ec2-user").check_password("%s"))
+people = Person.objects.order_by("username")
+right = [password for password in sys.argv[1:] if people.get(username="ec2-user").check_password(password)]
+print(json.dumps([*people.values_list("username", flat=True), *right]))
 """
+UNITS = REPOSITORY / "src/tandem/aws/portal/runtime/units"
 
 
 def start_database(machine: Machine) -> None:
@@ -83,14 +79,7 @@ def start_database(machine: Machine) -> None:
 
 def user_data(**changed: str) -> str:
     """As the stack writes it."""
-    said = {
-        "TANDEM_PARAMETER": "/tandem/demo/portal",
-        "TANDEM_REGION": "eu-central-1",
-        "TANDEM_STACK": "demo-Portal",
-        "TANDEM_RESOURCE": "Group",
-        "TANDEM_WHEELHOUSE": "s3://assets/wheels.zip",
-    } | changed
-    exports = "".join(f"export {name}={value}\n" for name, value in said.items())
+    exports = "".join(f"export {name}='{value}'\n" for name, value in (VARIABLES | changed).items())
     return "#!/bin/bash\n" + exports + (REPOSITORY / "src/tandem/aws/portal/runtime/boot.sh").read_text()
 
 
@@ -101,21 +90,23 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         pytest.skip("a machine of its own needs root")
     machine = Machine(tmp_path_factory.mktemp("portal"))
     authority = new_ssh_key().decode()
-    machine.secret("tandem/demo/authority", authority)
-    machine.secret("tandem/demo/django", "a-key-of-django-0123456789-0123456789-0123456789")
-    machine.secret("tandem/demo/database", "database-password")
-    machine.secret("tandem/demo/administrator", '{"password": "the-First-Passw0rd"}')
-    machine.parameter("/tandem/demo/portal", json.dumps(SETTINGS))
-    machine.parameter("/tandem/demo/people/0", "-")
-    machine.parameter("/tandem/demo/clusters/cluster1/address", "10.0.4.5")
-    machine.parameter("/tandem/demo/clusters/cluster1/host-key", public_line(new_ssh_key().decode()))
+    machine.secret(NAMES.authority, authority)
+    machine.secret(NAMES.django, "a-key-of-django-0123456789-0123456789-0123456789")
+    machine.secret(NAMES.database_portal, "database-password")
+    machine.secret(NAMES.administrator, json.dumps({"password": PASSWORDS[0]}))
+    machine.parameter(NAMES.portal, json.dumps(SETTINGS))
+    for part in NAMES.people_parts:
+        machine.parameter(part, NOT_YET)
+    machine.parameter(NAMES.address("cluster1"), "10.0.4.5")
+    machine.parameter(NAMES.host_key("cluster1"), public_line(new_ssh_key().decode()))
     # The other one's head node has not come up yet.
-    machine.parameter("/tandem/demo/clusters/cluster2/address", "-")
-    machine.parameter("/tandem/demo/clusters/cluster2/host-key", "-")
+    machine.parameter(NAMES.address("cluster2"), NOT_YET)
+    machine.parameter(NAMES.host_key("cluster2"), NOT_YET)
     machine.archive("assets", "wheels.zip", {"runtime.txt": b"", "tandem_hpc-0.1.0-py3-none-any.whl": b""})
     (machine.standin / "objects/assets/first.yaml").write_text(ENVIRONMENT)
     try:
         machine.start()
+        machine.make_cloud_user()
         start_database(machine)
         machine.begin("python3", "-c", METADATA)
         authorities = "/opt/src/tandem/aws/aurora/runtime/rds-authorities.pem"
@@ -172,6 +163,12 @@ def test_each_service_runs_as_its_own_user(node: Machine) -> None:
         assert any(line.startswith(f"{user} ") and program in line for line in running.splitlines()), running
 
 
+def test_nobody_enters_and_nobody_becomes_root(node: Machine) -> None:
+    for account in ("ec2-user", "tandem-web", "tandem-worker", "tandem-signer"):
+        assert not node.becomes_root(account), account
+    assert "mask --now sshd.service sshd.socket" in node.said("systemctl")
+
+
 def test_the_metadata_is_for_root_alone(node: Machine) -> None:
     ask = ["curl", "-s", "-m", "5", "-X", "PUT", "http://169.254.169.254/latest/api/token"]
     assert node.run(*ask).stdout == "a-token"
@@ -197,6 +194,18 @@ def test_only_the_signer_has_the_authoritys_key_and_nobody_a_secret_of_anothers(
     assert found.stdout == ""
 
 
+def test_logs_are_shipped_to_the_group_that_goes_with_the_environment(node: Machine) -> None:
+    assert node.said("agent") == ["-a fetch-config -m ec2 -s -c file:/etc/tandem/logs.json"]
+    document = json.loads(node.run("cat", "/etc/tandem/logs.json").stdout)
+    collected = document["logs"]["logs_collected"]["files"]["collect_list"]
+    assert {one["log_group_name"] for one in collected} == {NAMES.logs("portal")}
+    shipped = {one["file_path"] for one in collected}
+    written = {f"/var/log/tandem/{name}" for name in node.run("ls", "/var/log/tandem").stdout.split()}
+    assert written <= shipped
+    assert len(written) >= 4
+    assert "/var/log/cloud-init-output.log" in shipped
+
+
 def test_no_secret_is_in_a_log_or_on_a_command_line(node: Machine) -> None:
     pattern = "database-password|First-Passw0rd|BEGIN OPENSSH|a-key-of-django"
     assert node.run("grep", "-rlE", pattern, "/var/log/tandem", "/standin/log", check=False).stdout == ""
@@ -211,58 +220,62 @@ def test_it_knows_the_clusters_that_have_said_who_they_are(node: Machine) -> Non
     assert (document["node"], document["zone"]) == ("i-0abc", "eu-central-1a")
 
 
-def password_is(node: Machine, password: str) -> bool:
+def look(node: Machine) -> list[str]:
+    """Who is known, and by which of the two passwords the administrator may sign in."""
     names = {"DJANGO_SETTINGS_MODULE": "tandem.site.settings", "TANDEM_NODE": "/etc/tandem/node.json"}
     names |= {"TANDEM_SECRETS": "/run/tandem-secrets/web"}
-    command = ["env", *(f"{name}={value}" for name, value in names.items()), "/opt/tandem/venv/bin/python", "-c"]
-    return node.run(*as_user("tandem-web", *command, CHECK_PASSWORD % password)).stdout.split()[-1] == "True"
+    command = ["env", *(f"{name}={value}" for name, value in names.items()), "/opt/tandem/venv/bin/python", "-c", LOOK]
+    found: list[str] = json.loads(node.run(*as_user("tandem-web", *command, *PASSWORDS)).stdout.splitlines()[-1])
+    return found
 
 
 def configure(node: Machine, *, check: bool = True) -> str:
-    return node.run(
-        *["/opt/tandem/venv/bin/python", "-m", "tandem.aws.portal.runtime.configure", "/tandem/demo/portal"],
-        check=check,
-    ).stderr
+    """What the timer does; returns what it complains of."""
+    unit = (UNITS / "tandem-configure.service").read_text()
+    assert "-m tandem.aws.portal.runtime.configure ${TANDEM_PARAMETER}\n" in unit
+    command = ["/opt/tandem/venv/bin/python", "-m", "tandem.aws.portal.runtime.configure", NAMES.portal]
+    return node.run(*command, check=check).stderr
+
+
+def test_what_is_new_is_taken_up_once_and_one_thing_that_is_wrong_holds_up_nothing_else(node: Machine) -> None:
+    assert look(node) == ["ada", "ec2-user", PASSWORDS[0]]
+    # A head node that was replaced, another environment file, and a secret that cannot be used.
+    key = public_line(new_ssh_key().decode())
+    node.parameter(NAMES.address("cluster2"), "10.0.4.6")
+    node.parameter(NAMES.host_key("cluster2"), key)
+    (node.standin / "objects/assets/second.yaml").write_text(ENVIRONMENT + "  - {name: bob, uid: 2002, groups: []}\n")
+    other = SETTINGS | {"environment": {"bucket": "assets", "key": "second.yaml"}}
+    node.parameter(NAMES.portal, json.dumps(other))
+    node.secret(NAMES.administrator, '{"username": "admin", "password": "the-Third-Passw0rd"}')
+    assert "more than one value" in configure(node, check=False)
+    document = json.loads(node.run("cat", "/etc/tandem/node.json").stdout)
+    assert document["clusters"]["cluster2"]["host_keys"] == [key]
+    assert "bob" in node.run("cat", "/etc/tandem/environment.yaml").stdout
+    # Without a pause: the web server lets its requests end.
+    said = node.said("systemctl")
+    assert "--no-block try-reload-or-restart tandem-web.service" in said
+    wait_until(lambda: get(node, 8000, "/healthz") == "200", "the node is ready again")
+    wait_until(lambda: get(node, 8001, "/streams/healthz") == "200", "its streams, too")
+    assert "more than one value" in configure(node, check=False)
+    assert node.said("systemctl") == said, "nothing new, nothing to do"
 
 
 def test_a_new_version_of_the_administrators_secret_is_taken_up_by_the_timer(node: Machine) -> None:
-    assert password_is(node, "the-First-Passw0rd")
-    node.secret("tandem/demo/administrator", "the-Second-Passw0rd\n")
-    timer = (REPOSITORY / "src/tandem/aws/portal/runtime/units/tandem-configure.timer").read_text()
-    assert "OnUnitInactiveSec=60\n" in timer
+    node.secret(NAMES.administrator, f"{PASSWORDS[1]}\n")
+    assert "OnUnitInactiveSec=120\n" in (UNITS / "tandem-configure.timer").read_text()
     configure(node)
-    assert password_is(node, "the-Second-Passw0rd")
-    # What cannot be used changes nothing, and is said.
-    node.secret("tandem/demo/administrator", '{"username": "admin", "password": "the-Third-Passw0rd"}')
-    assert "more than one value" in configure(node, check=False)
-    assert password_is(node, "the-Second-Passw0rd")
-    node.secret("tandem/demo/administrator", "the-Second-Passw0rd")
-    configure(node)
+    assert look(node) == ["ada", "bob", "ec2-user", PASSWORDS[1]]
 
 
-def test_a_head_node_that_was_replaced_is_taken_up_without_a_pause(node: Machine) -> None:
-    key = public_line(new_ssh_key().decode())
-    node.parameter("/tandem/demo/clusters/cluster2/address", "10.0.4.6")
-    node.parameter("/tandem/demo/clusters/cluster2/host-key", key)
-    configure(node)
-    document = json.loads(node.run("cat", "/etc/tandem/node.json").stdout)
-    assert document["clusters"]["cluster2"]["host_keys"] == [key]
-    assert "--no-block try-reload-or-restart tandem-web.service" in node.said("systemctl")
-    wait_until(lambda: get(node, 8000, "/healthz") == "200", "the node is ready again")
-    wait_until(lambda: get(node, 8001, "/streams/healthz") == "200", "its streams, too")
-    # Nothing new, nothing to do.
-    said = len(node.said("systemctl"))
-    configure(node)
-    assert len(node.said("systemctl")) == said
+def test_systemd_understands_what_it_is_told(node: Machine) -> None:
+    verified = node.run("sh", "-c", "systemd-analyze verify /etc/systemd/system/tandem-*", check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
 
 
-def test_the_clusters_get_the_list_that_its_worker_publishes(node: Machine, tmp_path: Path) -> None:
+def test_the_clusters_get_the_list_that_its_worker_publishes(node: Machine) -> None:
     wait_until(lambda: node.run("test", "-s", "/var/lib/tandem/people/people.json", check=False).returncode == 0,
                "the worker publishes who may enter")  # fmt: skip
-    publish = ["/opt/tandem/venv/bin/python", "-m", "tandem.aws.portal.runtime.publish", "/tandem/demo/portal"]
+    publish = ["/opt/tandem/venv/bin/python", "-m", "tandem.aws.portal.runtime.publish", NAMES.portal]
     assert "published" in node.run(*publish).stdout
-    assert node.parameter("/tandem/demo/people/0") != "-"
-    assert "published" not in node.run(*publish).stdout
-    # An older list does not go over a later one of another node's.
-    node.parameter("/tandem/demo/people/0", "0123456789ab 1 AAAA")
+    assert node.parameter(f"{NAMES.people}/0") != NOT_YET
     assert "published" not in node.run(*publish).stdout

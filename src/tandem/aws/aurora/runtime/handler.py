@@ -17,7 +17,9 @@ from typing import Any
 
 import boto3
 import pymysql  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 from pymysql.constants import CR  # type: ignore[import-untyped]
+from pymysql.err import OperationalError  # type: ignore[import-untyped]
 
 from tandem.aws.answering import NOTHING_MADE, Context, Event, Result, answered, log
 
@@ -64,7 +66,7 @@ def _work(event: Event) -> Result:
 
 
 def _delete(event: Event) -> Result:
-    """Take the account away. Where the server is gone, it is gone with it."""
+    """Take the account away. Where the server is gone, or who may do that, it is gone with it."""
     _, _, user = event.physical_id.partition("/")
     if event.physical_id.startswith(f"{NOTHING_MADE}:") or not _NAME.fullmatch(user):
         return Result(event.physical_id)
@@ -73,6 +75,10 @@ def _delete(event: Event) -> Result:
             cursor.execute(f"DROP USER IF EXISTS `{user}`@`%`")
     except DatabaseAway as problem:
         log.warning("the account %s was not removed: %s", user, problem)
+    except ClientError as problem:
+        if problem.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        log.warning("the account %s was not removed: there is no master secret", user)
     return Result(event.physical_id)
 
 
@@ -121,7 +127,7 @@ def _connect(event: Event) -> Any:
                 write_timeout=STATEMENT_TIME,
                 autocommit=True,
             )
-        except pymysql.OperationalError as problem:
+        except OperationalError as problem:
             if problem.args[0] not in _AWAY:
                 raise
             if time.monotonic() > until:

@@ -10,6 +10,7 @@ from typing import Any
 from tandem.aws.names import NOT_YET
 
 CALL_TIME = 120
+AT_ONCE = 10  # parameters that one call may ask for
 
 
 class AwsError(Exception):
@@ -27,19 +28,20 @@ def aws(*arguments: str) -> str:
     return done.stdout
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter's value, empty while nobody has written it, and when it was written."""
-
-    value: str
-    written: datetime
+def parameter(name: str) -> str:
+    """A parameter of Parameter Store, empty while nobody has written it. Raises AwsError."""
+    return parameters([name])[name]
 
 
-def parameter(name: str) -> Parameter:
-    """A parameter of Parameter Store. Raises AwsError."""
-    found = _document("ssm", "get-parameter", "--name", name)["Parameter"]
-    value = found["Value"].strip()
-    return Parameter("" if value == NOT_YET else value, datetime.fromisoformat(found["LastModifiedDate"]))
+def parameters(names: list[str]) -> dict[str, str]:
+    """Several of them, by name. Raises AwsError, also when one is not there."""
+    found: dict[str, str] = {}
+    for start in range(0, len(names), AT_ONCE):
+        said = _document("ssm", "get-parameters", "--names", *names[start : start + AT_ONCE])
+        if said["InvalidParameters"]:
+            raise AwsError(f"there is no parameter {', '.join(said['InvalidParameters'])}")
+        found |= {one["Name"]: one["Value"].strip() for one in said["Parameters"]}
+    return {name: "" if value == NOT_YET else value for name, value in found.items()}
 
 
 def put_parameter(name: str, value: str) -> None:

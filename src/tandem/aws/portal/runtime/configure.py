@@ -1,4 +1,4 @@
-"""Brings a portal node to what Parameter Store, Secrets Manager and S3 say: when it starts, and every minute.
+"""Brings a portal node to what Parameter Store, Secrets Manager and S3 say: when it starts, and every two minutes.
 
     python -m tandem.aws.portal.runtime.configure
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tandem.aws.portal.runtime import places
-from tandem.aws.portal.runtime.cli import AwsError, Secret, fetch, parameter, secret
+from tandem.aws.portal.runtime.cli import AwsError, Secret, fetch, parameter, parameters, secret
 from tandem.aws.portal.runtime.files import directory, write
 
 MIGRATE_TIME = 600
@@ -69,24 +69,30 @@ def node_document(settings: dict[str, Any], instance: dict[str, str], clusters: 
 
 def cluster_addresses(prefix: str, names: list[str]) -> dict[str, Any]:
     """The clusters that have said where they are and which host key they show. Raises AwsError."""
+    places_of = {name: f"{prefix}/clusters/{name}" for name in names}
+    said = parameters([f"{place}/{what}" for place in places_of.values() for what in ("address", "host-key")])
     found = {}
-    for name in names:
-        address = parameter(f"{prefix}/clusters/{name}/address").value
-        key = parameter(f"{prefix}/clusters/{name}/host-key").value
+    for name, place in places_of.items():
+        address, key = said[f"{place}/address"], said[f"{place}/host-key"]
         if address and key:
             found[name] = {"host": address, "port": 22, "host_keys": [key]}
     return found
 
 
 def _fetch_environment(settings: dict[str, Any], state: dict[str, str]) -> bool:
-    """The environment file; its name in S3 changes with its content."""
+    """The environment file; its name in S3 changes with its content. Returns whether it is another."""
     key = settings["environment"]["key"]
-    if state.get("environment") == key and places.ENVIRONMENT_FILE.exists():
+    file = places.ENVIRONMENT_FILE
+    if state.get("environment") == key and file.exists():
         return False
-    aside = places.ENVIRONMENT_FILE.with_name(".environment.new")
+    aside = file.with_name(".environment.new")
     fetch(settings["environment"]["bucket"], key, aside)
+    # As long as the database cannot be prepared for it, it is fetched again and again.
+    if file.exists() and file.read_bytes() == aside.read_bytes():
+        aside.unlink()
+        return False
     aside.chmod(0o644)
-    aside.replace(places.ENVIRONMENT_FILE)
+    aside.replace(file)
     return True
 
 
@@ -144,7 +150,7 @@ def configure(path: str) -> Done:
     """One look at everything. Raises AwsError when not even the node's own parameter can be read."""
     done = Done()
     state: dict[str, str] = json.loads(places.STATE.read_text()) if places.STATE.exists() else {}
-    settings: dict[str, Any] = json.loads(parameter(path).value)
+    settings: dict[str, Any] = json.loads(parameter(path))
     instance: dict[str, str] = json.loads(places.INSTANCE_FILE.read_text())
     administrator: Secret | None = None
     try:

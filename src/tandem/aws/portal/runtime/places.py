@@ -19,6 +19,7 @@ PEOPLE = Path("/var/lib/tandem/people")
 PEOPLE_FILE = PEOPLE / "people.json"
 LOGS = Path("/var/log/tandem")
 UNITS = Path("/etc/systemd/system")
+SUDOERS = Path("/etc/sudoers.d")
 
 GROUP = "tandem"
 # Each service runs as a user of its own; streams are the web's.

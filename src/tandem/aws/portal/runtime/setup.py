@@ -7,6 +7,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ METADATA = "http://169.254.169.254"
 ANSWER_TIME = 10
 STARTED = ("firewall.service", "signer.service", "web.service", "streams.service", "worker.service")
 FOLLOWING = ("configure.timer", "publish.path", "publish.timer")
+IMAGES_USER = "ec2-user"
 LOG_AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
 
 
@@ -41,6 +43,16 @@ def _has(find: object, name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def close_other_ways() -> None:
+    """The image lets its own user become root, and has an sshd. For operators, Session Manager is the only way in."""
+    for file in places.SUDOERS.iterdir():
+        lines = file.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not re.match(rf"\s*{IMAGES_USER}\s", line)]
+        if kept != lines:
+            write(file, "".join(kept), mode=0o440)
+    _run("systemctl", "mask", "--now", "sshd.service", "sshd.socket")
 
 
 def instance() -> dict[str, str]:
@@ -92,7 +104,7 @@ def install(path: str, region: str) -> None:
     write(places.UNITS.parents[1] / "logrotate.d/tandem", here.joinpath("logrotate").read_text())
     for unit in here.joinpath("units").iterdir():
         write(places.UNITS / unit.name, unit.read_text())
-    write(places.LOG_AGENT, log_agent(json.loads(parameter(path).value)["log_group"]))
+    write(places.LOG_AGENT, log_agent(json.loads(parameter(path))["log_group"]))
 
 
 def main() -> int:
@@ -101,6 +113,7 @@ def main() -> int:
     os.environ["AWS_DEFAULT_REGION"] = region
     try:
         make_accounts()
+        close_other_ways()
         install(path, region)
         if shutil.which(LOG_AGENT):
             # First of all: what goes wrong after this can be read from afar.

@@ -7,7 +7,8 @@ belongs to: a list that is just being written is not taken. It is written by a s
 becomes, or joins, anything that the system had before.
 
 Needs nothing but the system's Python (3.9) and AWS's command line. On a head node it also says who may sign in, makes
-people's directories, and makes administrators Slurm's operators. Exit code 1 when something is to be tried again.
+people's directories, and makes administrators Slurm's operators. Exit code 1 when there was nothing that could be done;
+what could not be done for one person is tried again at the next run.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ WATCHER, WATCHER_ID = "tandem-watch", 713
 EVERYBODY, ADMINISTRATORS, ADMINISTRATORS_ID = "tandem-people", "administrators", 720
 LOGIN = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 AWS_TIME = 60
+AT_ONCE = 10  # parameters that one call may ask for
 
 
 class Trouble(Exception):
@@ -53,22 +55,31 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def parameter(name: str) -> str:
-    """A parameter's value, or nothing while it has none."""
-    words = ["--name", name, "--query", "Parameter.Value", "--output", "text"]
-    value = run("aws", "ssm", "get-parameter", *words).strip()
-    return "" if value == NOT_YET else value
+def parameters(names: list[str]) -> dict[str, str]:
+    """Parameters' values, empty while they have none. Each call costs a second of a processor. Raises Trouble."""
+    found: dict[str, str] = {}
+    for start in range(0, len(names), AT_ONCE):
+        words = ["--names", *names[start : start + AT_ONCE], "--output", "json"]
+        said = json.loads(run("aws", "ssm", "get-parameters", *words))
+        if said["InvalidParameters"]:
+            raise Trouble(f"there is no parameter {', '.join(said['InvalidParameters'])}")
+        found.update((one["Name"], one["Value"].strip()) for one in said["Parameters"])
+    return {name: "" if value == NOT_YET else value for name, value in found.items()}
 
 
-def published(path: str) -> tuple[str, list[dict[str, Any]]] | None:
-    """The list's digest and the people in it, or None before there is one. Raises Trouble for half of a list."""
-    first = parameter(f"{path}/0")
+def published(path: str, first: str) -> tuple[str, list[dict[str, Any]]] | None:
+    """The list's digest and the people in it, or None before there is one. Raises Trouble for half of a list.
+
+    `first` is the first of its parts.
+    """
     if not first:
         return None
-    digest, count, piece = first.split(" ", 2)
+    digest, count, _, piece = first.split(" ", 3)
     pieces = [piece]
-    for number in range(1, int(count)):
-        other, _, piece = (parameter(f"{path}/{number}") or "- 0 -").split(" ", 2)
+    names = [f"{path}/{number}" for number in range(1, int(count))]
+    others = parameters(names)
+    for name in names:
+        other, _, _, piece = (others[name] or "- 0 0 -").split(" ", 3)
         if other != digest:
             raise Trouble("the list is just being written")
         pieces.append(piece)
@@ -84,7 +95,8 @@ def published(path: str) -> tuple[str, list[dict[str, Any]]] | None:
 def checked(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The people of a list, without those that must not be let in."""
     people: list[dict[str, Any]] = []
-    names, numbers = {"root", WATCHER, EVERYBODY, ADMINISTRATORS}, set()
+    # Session Manager makes its own account, which may become root, when it is first used.
+    names, numbers = {"root", "ssm-user", WATCHER, EVERYBODY, ADMINISTRATORS}, set()
     for entry in entries:
         name, uid, administrator = entry.get("name"), entry.get("uid"), entry.get("administrator") is True
         if not isinstance(name, str) or not LOGIN.fullmatch(name) or type(uid) is not int:
@@ -228,13 +240,18 @@ def follow() -> bool:
     """One look. Returns whether all is as it should be."""
     settings = json.loads(SETTINGS.read_text())
     begin = f"/tandem/{settings['environment']}"
+    wanted = [f"{begin}/people/0", *([f"{begin}/authority"] if settings["head"] else [])]
+    said = parameters(wanted)
     ensure_group(ADMINISTRATORS, ADMINISTRATORS_ID)
     ensure_watcher()
     if settings["head"]:
-        authority = parameter(f"{begin}/authority")
+        authority = said[f"{begin}/authority"]
         if authority and (not AUTHORITY.exists() or AUTHORITY.read_text() != authority + "\n"):
             write(AUTHORITY, authority + "\n")
-    found = published(f"{begin}/people")
+    found = published(f"{begin}/people", said[f"{begin}/people/0"])
+    if found is None and APPLIED.exists():
+        # There was a list, or there never was one: nobody is put out for want of a parameter.
+        return True
     digest, entries = found or ("", [])
     mark = f"{digest} {settings['scratch']}\n"
     if APPLIED.exists() and APPLIED.read_text() == mark:
@@ -256,9 +273,8 @@ def follow() -> bool:
                 make_operators(known)
             except Trouble as trouble:
                 say(trouble)
-                return False
-    if complete:
-        write(APPLIED, mark)
+                complete = False
+    write(APPLIED, mark if complete else f"not whole: {mark}")
     say(f"{len(known)} people")
     return complete
 
