@@ -89,7 +89,7 @@ def test_without_credentials_only_that_is_said(tmp_path: Path, account: Account,
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     found = findings(tmp_path, Account(REGION))
-    assert list(found) == ["credentials"]
+    assert list(found) == ["file", "credentials"]
     assert "aws configure" in failures(found)["credentials"].todo
 
 
@@ -102,6 +102,7 @@ def test_a_profile_that_there_is_not_is_said(tmp_path: Path, account: Account) -
     ("change", "check", "said"),
     [
         ((f"{REGION}b", f"{REGION}x"), "zones", f"not available: {REGION}x"),
+        (("instance_type: c5.xlarge", "instance_type: c6g.xlarge"), "file", "one kind of processor"),
         (("c5.xlarge", "hpc7a.12xlarge"), "instance types", "hpc7a.12xlarge is not offered"),
         (("portal:\n", "aws:\n  parallelcluster_version: 3.99.0\nportal:\n"), "ParallelCluster", "3.99.0"),
         (("portal:\n", "aws:\n  key_pair: nobody\nportal:\n"), "key pair", "no key pair nobody"),
@@ -118,7 +119,8 @@ def test_what_is_not_as_it_should_be_comes_with_what_to_do(
 
 def test_a_region_that_there_is_not_is_all_that_is_said(tmp_path: Path, account: Account) -> None:
     nowhere = environment(tmp_path, (REGION, "xx-north-1"))
-    (finding,) = Preflight(nowhere, Account("xx-north-1"), rule).findings()
+    *_, finding = Preflight(nowhere, Account("xx-north-1"), rule).findings()
+    assert finding.check == "region"
     assert "no region xx-north-1" in finding.found
 
 

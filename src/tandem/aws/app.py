@@ -6,7 +6,7 @@ the templates.
 
 import os
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from tandem.aws.names import Names
 from tandem.aws.packages import Packages, gather_packages
 from tandem.aws.portal.infrastructure import Alarms, PortalNodes, read_script
 from tandem.aws.portal.secrets import AdministratorPassword, DjangoKey
+from tandem.aws.renewal import half_of_the_year
 from tandem.aws.stack import ZonalStack
 from tandem.aws.suitable import NotForAws, require_suitable
 from tandem.aws.vpc.infrastructure import Groups, Network
@@ -363,11 +364,6 @@ class Composition:
         alarms.watch_database(self.database.cluster)
         alarms.route(certificate_alarm(stack, self.certificate_arn))
         CfnOutput(stack, "AdministratorSecret", value=administrator.reference)
-
-
-def half_of_the_year(day: date) -> str:
-    """A self-signed certificate holds for 13 months: whoever deploys in every half of a year never sees its end."""
-    return f"{day.year}-{1 if day.month <= 6 else 2}"
 
 
 def _networks(subnets: list[ec2.ISubnet]) -> list[str]:

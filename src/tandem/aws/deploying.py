@@ -106,6 +106,14 @@ class Deployment:
         app = f"'{sys.executable}' -m tandem.aws.app"
         self.run("synth", "--quiet", "--app", app, "--output", str(self.assembly))
 
+    def is_synthesised(self) -> bool:
+        """Whether templates for this region were written before: to remove the stacks, any of them will do."""
+        try:
+            artifacts = json.loads((self.assembly / "manifest.json").read_text())["artifacts"]
+            return all(artifacts[stack]["environment"].endswith(f"/{self.account.region}") for stack in STACKS)
+        except (OSError, ValueError, KeyError):
+            return False
+
     def differences(self) -> tuple[bool, str]:
         """Whether deploying would change anything, and what the CDK says about it. Raises CdkError."""
         words = self._command(

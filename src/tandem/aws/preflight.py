@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from tandem.aws.account import AWS_ERRORS, Account, code_of, explained
 from tandem.aws.preflight_secret import password_in
 from tandem.aws.quotas import quotas
+from tandem.aws.suitable import problems
 from tandem.environment import Environment
 
 # What the roles and buckets of `cdk bootstrap` must be able to do for our templates.
@@ -62,6 +63,7 @@ class Preflight:
 
     def findings(self) -> Iterator[Finding]:
         """Everything, as it is found; without credentials nothing else can be."""
+        yield from self._file()
         if not self.account.knows_its_region():
             # Nothing answers for it, and every other check would say so in its own words.
             region = self.environment.region
@@ -92,12 +94,20 @@ class Preflight:
 
     def findings_before_deploying(self, *, bootstrap: bool) -> Iterator[Finding]:
         """Only what deploying would fail at once without. `bootstrap`: the region is about to be prepared."""
+        yield from self._file()
         who = self._credentials()
         yield who
         if who.outcome is Outcome.GOOD:
             yield from self._secret()
             if not bootstrap:
                 yield from self._bootstrap()
+
+    def _file(self) -> Iterator[Finding]:
+        found = list(problems(self.environment))
+        for problem in found:
+            yield failed("file", problem, "change the environment file")
+        if not found:
+            yield good("file", f"{self.environment.name} can be on AWS")
 
     def _credentials(self) -> Finding:
         try:

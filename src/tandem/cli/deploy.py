@@ -14,6 +14,7 @@ from rich.table import Table
 from tandem.aws.account import AWS_ERRORS, explained
 from tandem.aws.deploying import CdkError, Deployment
 from tandem.aws.logs import where_it_says_more
+from tandem.aws.names import STACKS
 from tandem.aws.node_changes import clusters_that_go, impossible_changes, node_changes
 from tandem.aws.preflight import Outcome, Preflight
 from tandem.aws.stacks import read_template
@@ -64,7 +65,9 @@ def explain(deployment: Deployment, error: CdkError) -> NoReturn:
     """What failed first, and where it says more."""
     failure = error.failure
     if failure is None:
-        for line in error.log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+        # Of the last command: the log has earlier ones, too.
+        last = error.log.read_text(errors="replace").rpartition("\n== cdk ")[2].splitlines()[1:]
+        for line in last[-LOG_LINES:]:
             err.print(f"  {line}", markup=False)
         raise fail(f"{error}; all that it said is in {error.log}")
     place = where_it_says_more(deployment, failure)
@@ -103,7 +106,7 @@ def deploy(
             err.print("Nothing has changed.", style="green")
             _show_outputs(deployment)
             return
-        out.print(text, markup=False, highlight=False)
+        _show_changes(deployment, text)
         cluster_goes = _say_what_happens_to_jobs(deployment)
         ask(f"Deploy {environment.name} to {environment.region}?", yes)
         with shown(err) as show_progress:
@@ -124,6 +127,15 @@ def _must_be_possible(environment: Environment, deployment: Deployment, bootstra
         show(finding)
     if bad:
         raise fail("Nothing was changed. `tandem preflight` looks at everything that deploying needs.")
+
+
+def _show_changes(deployment: Deployment, text: str) -> None:
+    """What the CDK says; where there is nothing yet, what is made."""
+    if any(stack.there for stack in deployment.stacks()):
+        out.print(text, markup=False, highlight=False)
+        return
+    for stack in STACKS:
+        out.print(f"{stack}: {len(deployment.template(stack).get('Resources', {}))} new resources", markup=False)
 
 
 def _wait_for_earlier(deployment: Deployment) -> None:

@@ -38,8 +38,9 @@ def destroy(file: EnvironmentFile = ENVIRONMENT_FILE, yes: Yes = False, profile:
         err.print("AWS keeps this, by design:")
         _list(left)
         _confirm(environment.name, yes)
-        with Progress(err).step("Write the templates"):
-            deployment.synthesise()
+        if not deployment.is_synthesised():
+            with Progress(err).step("Write the templates"):
+                deployment.synthesise()
         with shown(err) as show_progress:
             deployment.destroy(show_progress)
         _say_what_remains(deployment)

@@ -5,6 +5,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from moto.cloudformation import responses
 from moto.cloudformation.exceptions import ValidationError
@@ -126,7 +127,27 @@ _create_change_set = CloudFormationBackend.create_change_set
 
 def _checked_change_set(self: CloudFormationBackend, *arguments: Any, **given: Any) -> tuple[str, str]:
     checked(given["template"])
+    if given["change_set_type"] == "CREATE":
+        # A stack that was only announced is announced anew; moto would have it twice.
+        for stack in [one for one in self.stacks.values() if one.name == given["stack_name"]]:
+            if stack.status != "REVIEW_IN_PROGRESS":
+                raise ValidationError(message=f"Stack [{stack.name}] already exists and cannot be created again")
+            del self.stacks[stack.stack_id]
     return _create_change_set(self, *arguments, **given)
+
+
+_get_param = responses.CloudFormationResponse._get_param
+
+
+def _param_of_its_stack(self: responses.CloudFormationResponse, name: str, if_none: Any = None) -> Any:
+    """Every stack has a change set of the CDK's one name; moto would take that of another stack."""
+    found = _get_param(self, name, if_none)
+    if name == "ChangeSetName" and self._get_action() != "CreateChangeSet":
+        stack = _get_param(self, "StackName")
+        for change_set_id, change_set in self.cloudformation_backend.change_sets.items():
+            if change_set.change_set_name == found and stack in (change_set.stack_name, change_set.stack_id):
+                return change_set_id
+    return found
 
 
 def _execute_change_set(self: CloudFormationBackend, change_set_name: str, stack_name: str | None = None) -> None:
@@ -142,7 +163,7 @@ def _delete_stack(self: CloudFormationBackend, name_or_stack_id: str) -> None:
         if name_or_stack_id in (stack.name, stack.stack_id):
             _state(stack, "DELETE_IN_PROGRESS", "User Initiated")
             if not live(stack).delete():
-                _state(stack, "DELETE_FAILED")
+                stack.status = "DELETE_FAILED"
                 return
             _state(stack, "DELETE_COMPLETE")
             self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
@@ -150,6 +171,19 @@ def _delete_stack(self: CloudFormationBackend, name_or_stack_id: str) -> None:
 
 def _list_exports(self: CloudFormationBackend, tokenstr: str | None) -> tuple[list[Export], str | None]:
     return [Export(owner, name, value) for name, (owner, value) in world(self).exports.items()], None
+
+
+def template_at(template_url: str, account_id: str, partition: str) -> str:
+    """The template at an address of S3: of AWS's, or of the emulator, where buckets are paths."""
+    from moto.s3.models import s3_backends
+
+    found = urlparse(template_url)
+    host = found.hostname or ""
+    path = found.path.lstrip("/")
+    in_path = host == "127.0.0.1" or host.startswith("s3")
+    bucket, key = path.split("/", 1) if in_path else (host.partition(".")[0], path)
+    text: str = s3_backends[account_id][partition].get_object(bucket, key).value.decode()
+    return text
 
 
 class _Resource(responses.StackResourceDTO):
@@ -166,6 +200,7 @@ def install() -> None:
     CloudFormationBackend.create_stack = _create_stack
     CloudFormationBackend.update_stack = _update_stack
     CloudFormationBackend.create_change_set = _checked_change_set
+    responses.CloudFormationResponse._get_param = _param_of_its_stack
     CloudFormationBackend.execute_change_set = _execute_change_set
     CloudFormationBackend.delete_stack = _delete_stack
     CloudFormationBackend.list_exports = _list_exports
@@ -177,3 +212,4 @@ def install() -> None:
     )
     stack.stack_parameters = property(lambda self: self.parameters)
     responses.StackResourceDTO = _Resource
+    responses.get_stack_from_s3_url = template_at

@@ -59,9 +59,10 @@ class LiveStack:
             self.resources = kept
         except Exception as error:  # noqa: BLE001 - whatever fails, fails the stack
             self.world.log({"event": "failed", "stack": self.context.stack_name, "why": traceback.format_exc()[-1500:]})
+            verb = "UPDATE_ROLLBACK" if before else "ROLLBACK"
+            self._report_stack(f"{verb}_IN_PROGRESS", str(error))
             self._undo(made, changed)
             self.template, self.parameters = before, before_parameters
-            self._report_stack(str(error))
             return False
         self._publish(outputs)
         return True
@@ -76,21 +77,21 @@ class LiveStack:
         )
         if users:
             reason = f"Export cannot be deleted as it is in use by {', '.join(users)}"
-            self._report_stack(reason)
+            self._report_stack("DELETE_FAILED", reason)
             return False
         try:
             self._remove(list(self.resources), self.template)
         except Exception as error:  # noqa: BLE001 - as above
             self.world.log({"event": "failed", "stack": self.context.stack_name, "why": traceback.format_exc()[-1500:]})
-            self._report_stack(str(error))
+            self._report_stack("DELETE_FAILED", str(error))
             return False
         self._forget_exports()
         for importers in self.world.imports.values():
             importers.discard(self.context.stack_name)
         return True
 
-    def _report_stack(self, reason: str) -> None:
-        self.report(self.context.stack_name, self.context.stack_id, "AWS::CloudFormation::Stack", "FAILED", reason)
+    def _report_stack(self, state: str, reason: str) -> None:
+        self.report(self.context.stack_name, self.context.stack_id, "AWS::CloudFormation::Stack", state, reason)
 
     # How a resource gets there.
 

@@ -19,6 +19,13 @@ from tests.aws.emulator.parallelcluster.own_python import PYTHON as PARALLELCLUS
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 90
+_NODEJS = ROOT / "build" / "cdk" / "nodejs"
+# `make build/cdk/cdk` has found a Node.js for the CDK's library; there may be none on PATH. The library says at length
+# which versions it likes better.
+NODE = {
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",
+    **({"JSII_NODE": str(_NODEJS)} if _NODEJS.exists() else {}),
+}
 
 
 class Emulator:
@@ -41,8 +48,6 @@ class Emulator:
         return {
             **kept,
             "AWS_ENDPOINT_URL": self.endpoint,
-            # Buckets are paths here: there is no name server for them.
-            "AWS_ENDPOINT_URL_S3": f"http://localhost:{self.port}",
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -53,7 +58,7 @@ class Emulator:
             "CDK_DEFAULT_ACCOUNT": ACCOUNT,
             "CDK_DEFAULT_REGION": region,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",
+            **NODE,
         }
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ def main() -> None:
     # AWS's own policies are there, and no others of that name.
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     from moto.server import main as serve
-    from tests.aws.emulator import cloudformation, functions, resources
+    from tests.aws.emulator import cloudformation, functions, mends, resources
 
     resources.load()
+    mends.install()
     functions.install()
     cloudformation.install()
     # A line for each request would bury what matters.

@@ -1,26 +1,18 @@
-"""Makes the templates of an environment, and answers what is in them."""
+"""The templates of an environment, and what is in them."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-# Before the CDK is imported: it says at length which versions of Node.js it likes better.
-os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "18,20"
-# There may be no Node.js on PATH: `make build/cdk/cdk` has found one.
-os.environ.setdefault("JSII_NODE", str(Path(__file__).parents[3] / "build" / "cdk" / "nodejs"))
-
-from aws_cdk import Validations
-from cdk_nag import AwsSolutionsChecks
-
-from tandem.aws.app import compose
-from tandem.aws.packages import Packages
+from tandem.aws.names import STACKS
 from tandem.environment import Environment, load_environment
 
 Resource = dict[str, Any]
+# Of one that an operator has.
+CERTIFICATE_ARN = "arn:aws:acm:eu-central-1:123456789012:certificate/0b8b2b3c-2f5e-4f7a-9a53-7d1f0e8c1a11"
 
 
 @dataclass
@@ -79,27 +71,16 @@ class Templates:
         return report
 
 
-def synthesize(text: str, directory: Path) -> Templates:
-    """The templates of the environment that `text` describes."""
-    file = directory / "tandem.yaml"
-    file.write_text(text)
-    environment = load_environment(file)
-    output = directory / "cdk.out"
-    app = compose(environment, file, packages(directory), outdir=output)
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    assembly = app.synth()
-    stacks = {stack.id: json.loads(Path(stack.template_full_path).read_text()) for stack in assembly.stacks}
-    return Templates(environment, output, stacks)
+def read_stack(directory: Path, stack: str) -> dict[str, Any]:
+    """One of the templates that `make.py` has left there."""
+    template: dict[str, Any] = json.loads((directory / "cdk.out" / f"{stack}.template.json").read_text())
+    return template
 
 
-def packages(directory: Path) -> Packages:
-    """Stand-ins for what takes long to gather: templates only carry the addresses of these."""
-    made = {}
-    for name in ("portal", "database", "certificate", "authority", "node_content"):
-        made[name] = directory / name
-        made[name].mkdir()
-        (made[name] / "what").write_text(name)
-    return Packages(**made)
+def read(directory: Path) -> Templates:
+    """All templates of an environment that `make.py` has left there."""
+    stacks = {stack: read_stack(directory, stack) for stack in STACKS}
+    return Templates(load_environment(directory / "tandem.yaml"), directory / "cdk.out", stacks)
 
 
 def flat(value: Any) -> str:

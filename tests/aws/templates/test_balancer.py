@@ -1,11 +1,9 @@
 """The load balancer: TLS for everybody, every node for every request."""
 
-from datetime import date
 from typing import Any
 
 from tests.aws.templates.synthesis import Templates, flat
 
-from tandem.aws.app import half_of_the_year
 from tandem.jobs.stream_access import KEEP_ALIVE_SECONDS
 
 STACK = "ALB"
@@ -101,8 +99,3 @@ def test_a_hosted_zone_proves_the_certificate_and_has_the_name(otherwise: Templa
     record = otherwise.one(STACK, "AWS::Route53::RecordSet")
     assert (record["Name"], record["HostedZoneId"]) == ("hpc.example.org.", "Z0123456789ABC")
     assert otherwise.of(STACK, "Custom::TandemCertificate") == []
-
-
-def test_a_self_signed_certificate_is_renewed_in_every_half_of_a_year() -> None:
-    days = (date(2026, 1, 1), date(2026, 6, 30), date(2026, 7, 1), date(2027, 1, 1))
-    assert [half_of_the_year(day) for day in days] == ["2026-1", "2026-1", "2026-2", "2027-1"]

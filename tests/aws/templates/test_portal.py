@@ -129,7 +129,7 @@ def test_an_operators_secret_is_used_as_it_is(otherwise: Templates) -> None:
     readable = granted(otherwise)["secretsmanager:GetSecretValue"]
     assert any(resource.endswith(":secret:team/administrator-??????") for resource in readable)
     names = [one["Name"] for one in otherwise.of(STACK, "AWS::SecretsManager::Secret")]
-    assert names == ["tandem/tandem/django"]
+    assert names == ["tandem/otherwise/django"]
 
 
 def test_a_generated_password_keeps_the_portals_rule(templates: Templates) -> None:

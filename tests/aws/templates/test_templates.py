@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from tests.aws.templates.synthesis import Templates, flat, synthesize
+from tests.aws.templates.synthesis import Templates, flat
 
-from tandem.aws import findings
 from tandem.aws.names import STACKS
 
-ROOT = Path(__file__).parents[3]
 # What only looks: the rest changes something.
 LOOKING = re.compile(r"[a-z0-9-]+:(?:Get|List|Describe|BatchGet|Head)[A-Za-z]*")
 # Lambda's network interfaces, as Lambda documents them: they cannot be named beforehand.
@@ -88,10 +85,7 @@ def test_every_function_has_a_log_that_goes_with_it(templates: Templates) -> Non
             assert templates.resources[stack][group]["Properties"]["RetentionInDays"] > 0
 
 
-def test_two_environments_have_no_name_in_common(templates: Templates, tmp_path: Path) -> None:
-    text = (ROOT / "tandem.yaml").read_text().replace("name: tandem\n", "name: other\n", 1)
-    other = synthesize(text, tmp_path)
-
+def test_two_environments_have_no_name_in_common(templates: Templates, otherwise: Templates) -> None:
     def names(found: Templates) -> set[str]:
         keys = ("LogGroupName", "DBClusterIdentifier", "ClusterName", "Name")
         return {
@@ -102,8 +96,8 @@ def test_two_environments_have_no_name_in_common(templates: Templates, tmp_path:
             if isinstance(properties.get(key), str)
         }
 
-    assert names(other)
-    assert names(templates) & names(other) == set()
+    assert names(otherwise)
+    assert names(templates) & names(otherwise) == set()
 
 
 def test_the_solutions_rules_of_aws_are_kept(templates: Templates, otherwise: Templates) -> None:
@@ -118,33 +112,19 @@ def test_the_solutions_rules_of_aws_are_kept(templates: Templates, otherwise: Te
 
 
 def test_what_nobody_accepted_stops_the_templates_from_being_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    synthesized: Path,
 ) -> None:
-    monkeypatch.setattr(findings, "Validations", AcceptsNothing)
-    with pytest.raises(RuntimeError, match="ValidationFailed"):
-        synthesize((ROOT / "tandem.yaml").read_text(), tmp_path)
-    report = (tmp_path / "cdk.out" / "validation-report.json").read_text()
+    unaccepted = synthesized / "unaccepted"
+    assert "ValidationFailed" in (unaccepted / "error").read_text()
+    report = (unaccepted / "cdk.out" / "validation-report.json").read_text()
     # One of each construct that accepts something.
     for rule in ("SMG4", "RDS6", "RDS10", "RDS11", "RDS14", "S1", "AS3", "IAM4", "IAM5"):
         assert f"AwsSolutions-{rule}" in report
 
 
-class AcceptsNothing:
-    """Stands in for what findings are accepted by."""
-
-    @classmethod
-    def of(cls, _: object) -> "AcceptsNothing":
-        return cls()
-
-    def acknowledge(self, *_: object) -> None:
-        """Take it for nothing."""
-
-
-@pytest.mark.parametrize("which", ["templates", "otherwise"])
-def test_cloudformation_would_accept_them(which: str, request: pytest.FixtureRequest) -> None:
-    found: Templates = request.getfixturevalue(which)
+def test_cloudformation_would_accept_them(templates: Templates, otherwise: Templates) -> None:
     # The CDK says dependencies twice (W3005); zones are the environment file's (W3010).
     program = Path(sys.executable).with_name("cfn-lint")
-    command = [program, "--ignore-checks", "W3005", "W3010", "--", *found.files]
+    command = [program, "--ignore-checks", "W3005", "W3010", "--", *templates.files, *otherwise.files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
