@@ -140,6 +140,8 @@ def test_what_was_submitted_is_copied_as_a_command_and_as_a_script(page: Page) -
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == wanted
     expect(page.locator("#copy-script")).to_contain_text('#SBATCH --job-name="it\'s mine"')
+    # As when the job changes its state meanwhile.
+    page.evaluate("opener = document.getElementById('copy-job'); opener.replaceWith(opener.cloneNode(true))")
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Copy as…")).to_be_focused()
 

@@ -129,15 +129,19 @@ class JobSubmissionForm(forms.Form):
             offered = [*choices, *([(typed, typed)] if typed not in dict(choices) and typed else [])]
             cast(forms.Select, self.fields[field].widget).choices = offered
         self.hosts_offered = hosts_of(self._clusters, cluster, queue)
+        # Both ask for both parts, and the later takes the earlier's place: else the answer about a cluster would put
+        # back the queue that was chosen before it came.
         asks = {
             "hx-get": reverse("submit-place", args=[self.slug]),
             "hx-include": "#id_cluster, #id_queue, #id_hosts",
             "hx-swap": "outerHTML",
+            "hx-sync": "closest form:replace",
+            "hx-target": "#queue-part",
+            "hx-select": "#queue-part",
+            "hx-select-oob": "#hosts-part",
         }
-        queues = {"hx-target": "#queue-part", "hx-select": "#queue-part", "hx-select-oob": "#hosts-part"}
-        hosts = {"hx-target": "#hosts-part", "hx-select": "#hosts-part"}
-        self.fields["cluster"].widget.attrs |= asks | queues
-        self.fields["queue"].widget.attrs |= asks | hosts
+        for field in ("cluster", "queue"):
+            self.fields[field].widget.attrs |= asks
 
     @property
     def upload(self) -> Upload | None:

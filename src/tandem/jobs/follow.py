@@ -47,9 +47,11 @@ from tandem.jobs.wishes import Scheduler, cancel_leftovers, carry_out_wishes
 
 log = structlog.get_logger()
 
-SWEEP = 20
+# What nothing is known to have happened to is looked at all the same: so many every so many passes.
+SWEEP = 60
+SWEEP_EVERY = 3
+CORRECT_EVERY = 15
 HEDGES = 200
-SLOW_SWEEP_EVERY = 15
 STORAGE_AVOIDED = 30.0  # seconds
 Found = TypeVar("Found")
 
@@ -74,6 +76,7 @@ class Follower:
     scheduler_of: Callable[[str], LookingUp]
     environment: Environment
     ask_history_since: datetime | None = None
+    sweep_every: int = SWEEP_EVERY
     _pass: int = 0
     _swept: uuid.UUID = field(default=uuid.UUID(int=0))
     _hedged: uuid.UUID = field(default=uuid.UUID(int=0))
@@ -131,21 +134,25 @@ class Follower:
         return changed
 
     def _choose(self, applied: Applied, answering: Sequence[str]) -> list[Job]:
-        """The jobs to look at in this pass: those that something happened to, or may have; and a few in turn."""
-        names = set(Cluster.objects.values_list("name", flat=True)) | {self.cluster}
+        """The jobs to look at in this pass: those that something happened to, or may have; now and then some in turn.
+
+        Of most passes nothing comes: only ids are asked for, since whole rows cost more to ask for than to find.
+        """
+        names = {self.cluster, *Cluster.objects.values_list("name", flat=True)}
         cared_for = Q(cluster__in={name for name in names if caretaker_of(name, answering) == self.cluster})
         if caretaker_of("", answering) == self.cluster:
             cared_for |= ~Q(cluster__in=names)  # on none yet, or on one that a forged claim names
         jobs = Job.objects.filter(cared_for)
         going_on = jobs.exclude(state__in=FINAL_STATES)
-        # Of most passes nothing comes: only ids are asked for, since whole rows cost more to ask for than to find.
-        in_turn, are_all = self._next_in_turn(going_on)
-        ids = {*in_turn, *applied.changed}
-        if not are_all:
+        looked_at, ids = going_on, set(applied.changed)
+        if going_on.exists():
             own = Placement.objects.filter(job=OuterRef("pk"))
             ids.update(_ids(going_on.filter(_may_have_changed(own, answering))), self._hedgeable(going_on, own))
-        looked_at = going_on
-        if self._pass % SLOW_SWEEP_EVERY == 0:
+            if self._pass % self.sweep_every == 0:
+                sweep = _ids(going_on.filter(pk__gt=self._swept).order_by("pk")[:SWEEP])
+                self._swept = sweep[-1] if len(sweep) == SWEEP else uuid.UUID(int=0)
+                ids.update(sweep)
+        if self._pass % CORRECT_EVERY == 0:
             correctable = jobs.filter(correctable_until__gt=timezone.now())
             ids.update(_ids(correctable))
             looked_at |= correctable
@@ -153,13 +160,6 @@ class Follower:
         for start in range(0, len(wanted), 500):
             chosen += looked_at.select_related("owner").filter(pk__in=wanted[start : start + 500])
         return chosen
-
-    def _next_in_turn(self, going_on: QuerySet[Job]) -> tuple[list[uuid.UUID], bool]:
-        """Some of them, in turn; and whether there are no others, as when few jobs go on."""
-        after = self._swept
-        found = _ids(going_on.filter(pk__gt=after).order_by("pk")[:SWEEP])
-        self._swept = found[-1] if len(found) == SWEEP else uuid.UUID(int=0)
-        return found, after == self._swept == uuid.UUID(int=0)
 
     def _hedgeable(self, going_on: QuerySet[Job], own: QuerySet[Placement]) -> list[uuid.UUID]:
         """Some, in turn, of those that wait on this cluster alone and may wait in vain: see `alternatives`."""

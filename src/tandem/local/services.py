@@ -195,7 +195,8 @@ def portal_services(zone: ZoneLayout) -> list[Service]:
             "web",
             "web",
             *["gunicorn", "tandem.site.wsgi:application", "--bind", f"{address}:{WEB_PORT}"],
-            *["--workers", "2", "--threads", "8", "--no-control-socket"],
+            # Loaded once for both workers: half the time and the memory.
+            *["--preload", "--workers", "2", "--threads", "8", "--no-control-socket"],
         ),
         service(
             "streams",

@@ -227,7 +227,9 @@ class World:
             Cluster.objects.create(
                 name=name, zone=name.replace("cluster", "zone"), state="UP", state_since=now, last_answer_at=now
             )
-        self.followers = {name: Follower(name, self, self.clusters.__getitem__, ENVIRONMENT) for name in self.clusters}
+        # Tests look at every job in every pass, the worker at some only every few.
+        schedulers = self.clusters.__getitem__
+        self.followers = {name: Follower(name, self, schedulers, ENVIRONMENT, sweep_every=1) for name in self.clusters}
         self.dispatchers = {
             name: Dispatcher(name, fake, ENVIRONMENT, self.followers[name].follow_now)
             for name, fake in self.clusters.items()
