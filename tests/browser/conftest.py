@@ -83,6 +83,9 @@ class Unseen:
         page.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
+        # htmx says so of a request whose place a later one took; what fails is told by a third name as well.
+        if message.text.startswith(("htmx:afterRequest", "htmx:sendAbort")):
+            return
         if message.type in ("error", "warning") or "Content Security Policy" in message.text:
             self.found.append(f"console {message.type}: {message.text}")
 
