@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.aws.templates.synthesis import Templates, flat
 
+from tandem.aws.packages import HERE
 from tandem.jobs.stream_access import KEEP_ALIVE_SECONDS
 
 STACK = "ALB"
@@ -41,6 +42,15 @@ def test_streams_are_not_cut_off_between_two_signs_of_life(templates: Templates)
     assert int(found["idle_timeout.timeout_seconds"]) > 2 * KEEP_ALIVE_SECONDS
     assert found["routing.http.drop_invalid_header_fields.enabled"] == "true"
     assert found["deletion_protection.enabled"] == "false"
+
+
+def test_no_node_closes_a_connection_that_the_balancer_takes_for_open(templates: Templates) -> None:
+    """It answers 502 then: it does not repeat what may have been carried out."""
+    found = attributes(templates.one(STACK, "AWS::ElasticLoadBalancingV2::LoadBalancer"), "LoadBalancerAttributes")
+    units = HERE / "portal" / "runtime" / "units"
+    for unit, option in (("web", "--keep-alive"), ("streams", "--timeout-keep-alive")):
+        words = (units / f"tandem-{unit}.service").read_text().split()
+        assert int(words[words.index(option) + 1]) > int(found["idle_timeout.timeout_seconds"]), unit
 
 
 def test_access_is_logged_to_a_bucket_that_goes_with_it(templates: Templates) -> None:

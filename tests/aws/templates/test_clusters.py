@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.aws.templates.synthesis import Templates, flat
 
+from tandem.aws.names import Names
 from tandem.aws.packages import HERE
 
 STACK = "Clusters"
@@ -174,12 +175,14 @@ def test_a_head_node_writes_its_own_host_key_and_nothing_else(templates: Templat
 
 
 def test_nodes_read_the_parameters_of_their_own_cluster_only(templates: Templates) -> None:
+    names = Names("tandem")
     for stack, name, statement in templates.statements():
         if stack == STACK and "ssm:GetParameter" in _listed(statement["Action"]):
             (cluster,) = [one for one in CLUSTERS if one in name]
             (other,) = [one for one in CLUSTERS if one not in name]
             paths = [flat(one).partition(":parameter")[2] for one in statement["Resource"]]
-            assert f"/tandem/tandem/clusters/{cluster}/content" in paths
+            # What a node that is set up in tests/aws/runtime asks for.
+            assert {names.content(cluster), names.authority_public, *names.people_parts} <= set(paths)
             assert not any(other in path or "*" in path or path.endswith("/portal") for path in paths)
 
 

@@ -1,9 +1,13 @@
 """The portal nodes: one in each zone, all replaceable, with the rights that they need and no others."""
 
 import json
+import re
 from typing import Any
 
+from tests.aws.runtime.told import SETTINGS, VARIABLES
 from tests.aws.templates.synthesis import Templates, flat
+
+from tandem.aws.packages import HERE
 
 STACK = "Portal"
 
@@ -75,6 +79,14 @@ def test_user_data_says_where_everything_is_and_holds_no_secret(templates: Templ
     assert text.count("#!") == 1
 
 
+def test_a_node_is_told_what_its_boot_script_asks_for(templates: Templates) -> None:
+    text, script = user_data(templates), (HERE / "portal" / "runtime" / "boot.sh").read_text()
+    exports, told = text.removeprefix("#!/bin/bash\n").split(script.partition("\n")[2])
+    assert told == ""
+    assert set(re.findall(r"\$\{(\w+):\?\}", script)) == set(VARIABLES)
+    assert {line.split("=")[0] for line in exports.splitlines()} == {f"export {name}" for name in VARIABLES}
+
+
 def test_a_node_is_told_where_the_rest_is(templates: Templates) -> None:
     (settings,) = templates.of(STACK, "AWS::SSM::Parameter")
     assert settings["Name"] == "/tandem/tandem/portal"
@@ -83,7 +95,13 @@ def test_a_node_is_told_where_the_rest_is(templates: Templates) -> None:
     assert len(told["balancer_networks"]) == len(told["portal_networks"]) == 2
     assert (told["database"]["name"], told["database"]["user"], told["database"]["port"]) == ("tandem", "tandem", 3306)
     assert told["clusters"] == ["cluster1", "cluster2"]
-    assert set(told["secrets"]) == {"authority", "django", "database", "administrator"}
+    # All that is told to the node that is set up in tests/aws/runtime.
+    assert shape(told) == shape(SETTINGS)
+
+
+def shape(value: Any) -> Any:
+    """The keys, and the kinds of values."""
+    return {key: shape(item) for key, item in value.items()} if isinstance(value, dict) else type(value)
 
 
 def test_the_first_node_finds_what_it_is_told(templates: Templates) -> None:
