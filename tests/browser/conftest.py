@@ -13,16 +13,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, ViewportSize, expect, sync_playwright
 from tests.browser.portal import Portal, portal_in
 from tests.region import Region
 
 from tandem.accounts.models import Person
 
 CHROMIUM = Path("/usr/bin/chromium")
-AXE = Path(__file__).parents[2] / "build/frontend/node_modules/axe-core/axe.min.js"
-DESK = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 # Other test runs and the clusters' own jobs share the machine.
 PATIENCE = 120_000
 
@@ -104,7 +103,7 @@ def open_page(chromium: Browser, region: Region) -> Iterator[Callable[..., Page]
     """Opens a page of its own profile; nothing may go wrong in it unseen until the test is over."""
     contexts, unseen = [], Unseen(urlsplit(region.url).netloc)
 
-    def open_one(viewport: Any = DESK, **options: Any) -> Page:
+    def open_one(viewport: ViewportSize = DESK, **options: Any) -> Page:
         # The portal's certificate is of the environment's own authority, which Chromium cannot be told to trust.
         context = chromium.new_context(
             base_url=region.url, viewport=viewport, ignore_https_errors=True, accept_downloads=True, **options
@@ -154,9 +153,8 @@ def open_portal(chromium: Browser, portal: Portal) -> Iterator[Callable[..., Pag
     """Opens a page of its own profile in that portal; with a person, it is signed in."""
     contexts = []
 
-    def open_one(person: Person | None = None, viewport: Any = DESK) -> Page:
-        context = chromium.new_context(base_url=portal.url, viewport=viewport, reduced_motion="reduce")
-        context.add_init_script(path=AXE)
+    def open_one(person: Person | None = None) -> Page:
+        context = chromium.new_context(base_url=portal.url, viewport=DESK, reduced_motion="reduce")
         contexts.append(context)
         if person:
             context.add_cookies([portal.cookie_of(person)])

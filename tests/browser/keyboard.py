@@ -9,7 +9,7 @@ MOST_STOPS = 200
 # What an element is called, about as a screen reader says it. Times count on.
 NAME = """(one) => `${one.tagName} ${(one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent
   || one.name || one.id).replace(/\\d+ (s|min|h|d)( ago)?|now/g, "").trim().replace(/\\s+/g, " ")}`"""
-FOCUS = f"""() => {{
+FOCUS = f"""(part) => {{
   const name = {NAME}, one = document.activeElement;
   if (!one || one === document.body) return null;
   const box = one.getBoundingClientRect();
@@ -17,22 +17,26 @@ FOCUS = f"""() => {{
   const styles = [one, one.parentElement].map((shown) => getComputedStyle(shown));
   return {{
     name: name(one),
+    inPart: !part || one.closest(part) !== null,
     ring: styles.some((style) => (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0)
       || style.boxShadow !== "none"),
     inView: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0
       && box.left < innerWidth,
   }};
 }}"""
-# All that can be clicked, as far as it is shown: what is in a closed menu or dialog is not.
-CLICKABLE = f"""() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+# All of a part that can be clicked, as far as it is shown: what is in a closed menu or dialog is not.
+CLICKABLE = f"""(part) => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+  .filter((one) => one.closest(part))
   .filter((one) => !one.disabled && one.type !== "hidden" && one.checkVisibility({{ visibilityProperty: true }}))
   .filter((one) => one.getAttribute("role") !== "tab" || one.getAttribute("aria-selected") === "true")
   .map({NAME})"""
 
 
-def focus(page: Page) -> dict[str, Any] | None:
-    """What has the focus: its name, whether that is seen, whether it is in view. None: nothing of the page."""
-    found: dict[str, Any] | None = page.evaluate(FOCUS)
+def focus(page: Page, part: str | None = None) -> dict[str, Any] | None:
+    """What has the focus: its name, whether that is seen, whether it is in view, whether in this part. None: nothing of
+    the page.
+    """
+    found: dict[str, Any] | None = page.evaluate(FOCUS, part)
     return found
 
 
@@ -41,14 +45,18 @@ def is_seen(stop: dict[str, Any]) -> bool:
     return bool(stop["ring"] and stop["inView"])
 
 
-def stops(page: Page) -> list[dict[str, Any]]:
-    """Where the focus comes to on the way through the page with the tab key, from its start."""
-    page.locator("a, button, input").first.focus()
+def stops(page: Page, part: str) -> list[dict[str, Any]]:
+    """Where the focus comes to on the way through the whole `body`, or through `main`, with the tab key."""
+    if part == "body":
+        page.locator("a, button, input").first.focus()
+    else:
+        page.locator(part).focus()
+        page.keyboard.press("Tab")
     found: list[dict[str, Any]] = []
     for _ in range(MOST_STOPS):
-        stop = focus(page)
+        stop = focus(page, part)
         # Behind the last one, the focus leaves the page or begins again.
-        if stop is None or (found and stop["name"] == found[0]["name"]):
+        if stop is None or not stop["inPart"] or (found and stop["name"] == found[0]["name"]):
             return found
         found.append(stop)
         page.keyboard.press("Tab")

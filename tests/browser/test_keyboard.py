@@ -163,6 +163,23 @@ def test_files_are_looked_after_without_a_mouse(open_portal: Callable[..., Page]
     expect(page.get_by_role("link", name="new one")).to_be_hidden()
 
 
+def test_who_listens_is_told_how_an_upload_ended_and_not_of_every_piece(
+    open_portal: Callable[..., Page], portal: Portal
+) -> None:
+    page = open_portal(portal.world.administrator)
+    page.goto("/files/")
+    page.evaluate("""() => {
+      window.live = [];
+      const watch = new MutationObserver((all) => window.live.push(...all.map((one) => one.target.ariaLive)));
+      watch.observe(document.getElementById("uploads"), { subtree: true, attributeFilter: ["aria-live"] });
+    }""")
+    # Nobody takes files here.
+    content = {"name": "mesh.bin", "mimeType": "application/octet-stream", "buffer": b"0" * 100_000}
+    page.locator(".upload-input").set_input_files([content])  # type: ignore[list-item]
+    expect(page.locator(".upload-failed .upload-state")).to_have_attribute("aria-live", "polite")
+    assert "off" in page.evaluate("window.live")
+
+
 def test_lists_are_searched_and_narrowed_without_a_mouse(open_portal: Callable[..., Page], portal: Portal) -> None:
     page = open_portal(portal.world.administrator)
     page.goto("/jobs/")
@@ -197,7 +214,7 @@ def test_menus_and_the_drawer_open_close_and_give_the_focus_back(
     expect(page.locator("#person-menu")).to_be_hidden()
     assert focused(page).endswith("Grace Hopper: menu")
 
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
     page.goto("/jobs/")
     settled(page)
     tab_to(page, "^Open the navigation$")

@@ -278,7 +278,7 @@ class TestFiles:
         page = text_of(adas, "job-files", job)
         assert f"/streams/jobs/{job.pk}/files/output.txt" in page
         assert f"/streams/jobs/{job.pk}/files/a%20b/%22%C3%A9%22%0A.txt" in page
-        assert "2.0\xa0KB" in page
+        assert "2.0 KiB" in page
         assert "The first" not in page
 
     def test_there_are_more_than_a_page_shows_and_it_says_how_many(

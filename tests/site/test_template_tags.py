@@ -119,3 +119,19 @@ def test_nothing_of_a_user_becomes_markup(tag: str) -> None:
 )
 def test_people_recognise_their_browsers(agent: str, name: str) -> None:
     assert tags.browser_name(agent) == name
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (70_000, "68.4 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 40, "3072.0 GiB"),
+    ],
+)
+def test_an_amount_is_said_in_the_units_of_the_field(number: int, words: str) -> None:
+    assert tags.amount(number) == words

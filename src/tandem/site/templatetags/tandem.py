@@ -216,6 +216,17 @@ def mebibytes(number: int) -> str:
 
 
 @register.filter
+def amount(number: int) -> str:
+    """So many bytes, as people say it; `amount.ts` says it in the same way."""
+    if number < 1024:
+        return "1 byte" if number == 1 else f"{number} bytes"
+    for unit, size in (("KiB", 1 << 10), ("MiB", 1 << 20)):
+        if number < size << 10:
+            return f"{number / size:.1f} {unit}"
+    return f"{number / (1 << 30):.1f} GiB"
+
+
+@register.filter
 def time_limit(seconds: int | None) -> str:
     """How long a job may run: `2 d 12 h`, `30 min`; without a limit, that."""
     if seconds is None:

@@ -1,6 +1,8 @@
 // The files room: files are sent one by one, as they are, with a line each that shows how far it is. A name that is taken
 // already is asked about before anything is sent.
 
+import { amount } from "./amount";
+
 const AT_A_TIME = 2;
 
 interface Target {
@@ -36,13 +38,6 @@ function button(text: string, style: string, act: () => void): HTMLButtonElement
   return made;
 }
 
-function amount(bytes: number): string {
-  if (bytes < 1024) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
-  if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(0)} KiB`;
-  if (bytes < 1024 ** 3) return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
-  return `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
-}
-
 function isolated(name: string): HTMLElement {
   const made = element("bdi", "entry-name", name);
   made.title = name;
@@ -55,6 +50,11 @@ function changed(): void {
 
 function panel(): HTMLElement | null {
   return document.getElementById("uploads");
+}
+
+function say(upload: Upload, words: string, live: "polite" | "off" = "polite"): void {
+  upload.state.ariaLive = live;
+  upload.state.textContent = words;
 }
 
 function remove(upload: Upload): void {
@@ -71,7 +71,7 @@ function queue(file: File, target: Target, overwrite: boolean): void {
   bar.max = Math.max(file.size, 1);
   bar.value = 0;
   bar.setAttribute("aria-label", `Upload of ${file.name}`);
-  const state = element("span", "upload-state", "waiting");
+  const state = element("span", "upload-state");
   state.setAttribute("role", "status");
   const actions = element("span", "upload-actions");
   row.append(isolated(file.name), bar, state, actions);
@@ -83,7 +83,7 @@ function queue(file: File, target: Target, overwrite: boolean): void {
 
 function enqueue(upload: Upload): void {
   upload.row.classList.remove("upload-failed");
-  upload.state.textContent = "waiting";
+  say(upload, "waiting");
   upload.actions.replaceChildren(button("Cancel", "btn-quiet", () => cancel(upload)));
   waiting.push(upload);
   next();
@@ -114,7 +114,7 @@ function ended(upload: Upload): void {
 
 function failed(upload: Upload, words: string): void {
   upload.row.classList.add("upload-failed");
-  upload.state.textContent = words;
+  say(upload, words);
   upload.actions.replaceChildren(
     button("Try again", "btn-secondary", () => enqueue(upload)),
     button("Close", "btn-quiet", () => remove(upload)),
@@ -138,12 +138,13 @@ function send(upload: Upload): void {
   request.upload.addEventListener("progress", (event) => {
     upload.bar.value = event.loaded;
     const all = event.loaded >= upload.file.size;
-    upload.state.textContent = all ? "being written" : `${amount(event.loaded)} of ${amount(upload.file.size)}`;
+    // Who listens is told how it ended, not of every piece: the bar says how far it is to who asks.
+    say(upload, all ? "being written" : `${amount(event.loaded)} of ${amount(upload.file.size)}`, "off");
   });
   request.addEventListener("load", () => {
     if (request.status === 201) {
       upload.bar.value = upload.bar.max;
-      upload.state.textContent = `uploaded, ${amount(upload.file.size)}`;
+      say(upload, `uploaded, ${amount(upload.file.size)}`);
       upload.row.classList.add("upload-done");
       upload.actions.replaceChildren(button("Close", "btn-quiet", () => remove(upload)));
     } else {
@@ -211,7 +212,7 @@ async function take(files: File[], target: Target): Promise<void> {
   try {
     existing = await taken(target, files.map((file) => file.name));
   } catch (error) {
-    say(error instanceof Error ? error.message : "The folder cannot be read.");
+    complain(error instanceof Error ? error.message : "The folder cannot be read.");
     return;
   }
   if (existing.size) {
@@ -222,7 +223,7 @@ async function take(files: File[], target: Target): Promise<void> {
   for (const file of files) if (overwrite || !existing.has(file.name)) queue(file, target, existing.has(file.name));
 }
 
-function say(text: string): void {
+function complain(text: string): void {
   const list = panel();
   if (!list) return;
   const row = element("div", "upload upload-failed");
@@ -259,7 +260,7 @@ function acceptDrops(place: HTMLElement): void {
     const items = [...(event.dataTransfer?.items ?? [])].filter((item) => item.kind === "file");
     const folders = items.filter((item) => item.webkitGetAsEntry()?.isDirectory);
     const files = items.filter((item) => !folders.includes(item)).map((item) => item.getAsFile());
-    if (folders.length) say("Folders are not taken: make one here, open it and drop files into it.");
+    if (folders.length) complain("Folders are not taken: make one here, open it and drop files into it.");
     const real = files.filter((file) => file !== null);
     if (input && real.length) void take(real, targetOf(input));
   });

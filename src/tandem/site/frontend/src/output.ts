@@ -1,6 +1,8 @@
 // A job's output as it grows: text, appended; the end is followed unless somebody scrolls up. A connection that is lost,
 // since a portal node died, is made again and goes on where it was.
 
+import { amount } from "./amount";
+
 const MOST_SHOWN = 1 << 20;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
@@ -16,12 +18,6 @@ function part<T extends HTMLElement>(root: HTMLElement, mark: string): T {
   const found = root.querySelector<T>(`[data-output-${mark}]`);
   if (!found) throw new Error(`the output has no ${mark}`);
   return found;
-}
-
-function amount(bytes: number): string {
-  if (bytes < 1024) return `${bytes} bytes`;
-  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(0)} KiB`;
-  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
 class Output {
