@@ -36,7 +36,8 @@ def install_database(state: State) -> None:
     ensure_directory(aside, 0o700, owner)
     log = state.root / "install-database.log"
     command = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups", "mariadb-install-db"]
-    command += ["--no-defaults", f"--datadir={aside}", "--skip-test-db", "--skip-name-resolve"]
+    # A server that starts removes what temporary tables it finds, and those in /tmp are of others.
+    command += ["--no-defaults", f"--datadir={aside}", f"--tmpdir={aside}", "--skip-test-db", "--skip-name-resolve"]
     # root of the database is whoever is root in the core, and nobody else.
     command += ["--auth-root-authentication-method=socket", "--auth-root-socket-user=root"]
     if run_logged(command, log) != 0:

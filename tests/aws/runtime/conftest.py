@@ -173,10 +173,11 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
     server = DatabaseServer(tmp_path_factory.mktemp("database"), free_port())
     server_certificate(server.directory, "localhost")
     data = server.directory / "data"
-    install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db"]
+    aside = f"--tmpdir={server.directory}"  # what lies in /tmp is other servers'
+    install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", aside, "--user=root", "--skip-test-db"]
     install += ["--auth-root-authentication-method=socket", "--skip-name-resolve"]
     subprocess.run(install, check=True, capture_output=True)
-    options = ["--no-defaults", f"--datadir={data}", "--user=root", f"--socket={server.directory}/socket"]
+    options = ["--no-defaults", f"--datadir={data}", aside, "--user=root", f"--socket={server.directory}/socket"]
     options += ["--bind-address=127.0.0.1", f"--port={server.port}", "--skip-name-resolve", "--skip-log-bin"]
     options += [f"--ssl-cert={server.directory}/server.pem", f"--ssl-key={server.directory}/server.key"]
     options += ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--performance-schema=OFF"]
