@@ -7,7 +7,7 @@ from tandem.accounts.passwords import PasswordValidator
 @pytest.mark.parametrize(
     ("password", "said"),
     [
-        ("Sh0rt-one", "has 9 characters"),
+        ("Sh0rt-one", "at least 10 characters, and has 9"),
         ("only letters and -", "digit"),
         ("1234567890-", "letter"),
         ("letters1234", "special character"),

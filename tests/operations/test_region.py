@@ -11,9 +11,11 @@ import pytest
 from tests.region import Region
 
 from tandem.local.drill_database import DatabaseDrill
-from tandem.local.enter import command_on, find_host
+from tandem.local.enter import command_on, find_host, portal_command
 from tandem.local.layout import CORE_ADDRESS, DATABASE_HOST, DATABASE_PORT
+from tandem.local.names import PYTHON
 from tandem.local.processes import require_init
+from tandem.local.release import current_release
 from tandem.local.render import PORTAL_DATABASE
 from tandem.local.supervise import Supervisor
 
@@ -34,6 +36,18 @@ async def main():
     server = await asyncio.start_server(serve, "{ELSEWHERE}", {DATABASE_PORT})
     await server.serve_forever()
 asyncio.run(main())
+"""
+
+LOCKING = """
+import sys
+import django
+django.setup()
+from django.db import transaction
+from tandem.jobs.models import Job
+with transaction.atomic():
+    Job.objects.select_for_update().get(pk=sys.argv[1])
+    print("locked", flush=True)
+    sys.stdin.read()
 """
 
 
@@ -135,6 +149,21 @@ def test_while_the_database_is_restarted_it_is_said_and_then_all_goes_on(
     assert browser.get("/jobs/").status_code == 200, "the sign-in is still good"
     completes(region, portal, before)
     completes(region, portal, submit(portal))
+
+
+def test_who_vanished_in_the_middle_of_a_transaction_is_not_waited_for(region: Region, portal: httpx.Client) -> None:
+    job = submit(portal, additional_options="--begin=now+1hour").json()["id"]
+    release = current_release(region.state)
+    assert release
+    argv = [PYTHON, "-c", LOCKING, job]
+    command = portal_command(region.layout, region.layout.zones[0].name, "worker", argv, release)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as vanished:
+        assert vanished.stdout
+        assert vanished.stdout.readline() == "locked\n"
+        # As after the loss of its zone, its connection stands, and nothing comes of it any more.
+        answer = portal.post(f"/api/v1/jobs/{job}/cancel")
+        assert answer.is_success, answer.text
+        vanished.communicate()
 
 
 def test_a_database_that_cannot_be_written_is_said_and_its_connections_are_dropped(

@@ -8,7 +8,7 @@ from django.db.utils import ConnectionHandler
 from pymysql.constants.COMMAND import COM_PING, COM_QUERY
 from pymysql.constants.SERVER_STATUS import SERVER_STATUS_AUTOCOMMIT
 
-from tandem.site.mysql.base import DatabaseWrapper
+from tandem.site.mysql.base import TRUSTED_FOR, DatabaseWrapper
 
 
 class Driver(pymysql.Connection):  # type: ignore[type-arg]
@@ -53,3 +53,22 @@ def test_a_lost_connection_is_not_replaced_behind_djangos_back(database: Databas
     assert database.connection.sent == ["PING"]
     database.connection._sock = None
     assert not database.is_usable()
+
+
+def test_a_connection_that_lay_idle_within_a_turn_is_tried_before_its_next_use(database: DatabaseWrapper) -> None:
+    database.health_check_enabled = True
+    database.close_if_health_check_failed()
+    database.close_if_health_check_failed()
+    assert database.connection.sent == ["PING"]
+    database._used_at -= TRUSTED_FOR
+    database.close_if_health_check_failed()
+    assert database.connection.sent == ["PING", "PING"]
+
+
+def test_a_connection_is_not_replaced_in_the_middle_of_a_transaction(database: DatabaseWrapper) -> None:
+    database.health_check_enabled = True
+    database.close_if_health_check_failed()
+    database.in_atomic_block = True
+    database._used_at -= TRUSTED_FOR
+    database.close_if_health_check_failed()
+    assert database.connection.sent == ["PING"]

@@ -16,7 +16,7 @@ class PasswordValidator:
         """Raise ValidationError naming all that is missing."""
         missing = []
         if len(password) < MINIMUM_LENGTH:
-            missing.append(f"has {len(password)} characters, needs at least {MINIMUM_LENGTH}")
+            missing.append(f"needs at least {MINIMUM_LENGTH} characters, and has {len(password)}")
         if len(password) > MAXIMUM_LENGTH:
             missing.append(f"is longer than {MAXIMUM_LENGTH} characters")
         if not any(character.isalpha() for character in password):

@@ -149,10 +149,11 @@ DATABASES: dict[str, dict[str, object]] = {
                 "charset": "utf8mb4",
                 "isolation_level": "read committed",
                 "connect_timeout": 5,
-                # A server that vanished without a word is not waited for; one that lets us wait for a lock says so.
+                # A server that vanished without a word is not waited for. Nor is a client, by the server: what it had
+                # locked is free again before the next one, who waits for it, gives up.
                 "read_timeout": 20,
                 "write_timeout": 20,
-                "init_command": "SET SESSION innodb_lock_wait_timeout = 10",
+                "init_command": "SET SESSION innodb_lock_wait_timeout = 10, SESSION wait_timeout = 5",
                 **({"ssl": {"ca": str(NODE.database.authorities)}} if NODE.database.authorities else {}),
             },
         }

@@ -17,9 +17,9 @@ def test_an_interrupted_job_fails_only_after_its_heart_was_still_long_enough(wor
     run = world.start(job)
     world.poll()
     run.end(ending=Ending.LOST_NODE)
-    wait_out(world, TIMES.take_over - 1)
+    wait_out(world, TIMES.take_over - 10)
     assert state(job) == "RUNNING"
-    world.pass_time(2)
+    world.pass_time(11)
     world.poll()
     assert state(job) == "FAILED"
     assert "interrupted" in job.reason

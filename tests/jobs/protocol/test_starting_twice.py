@@ -171,10 +171,10 @@ def test_a_dead_attempt_that_the_scheduler_still_shows_running_gets_a_successor(
         run.beat()
         world.pass_time(TIMES.heartbeat)
         world.poll()
-    wait_out(world, TIMES.take_over - 1)
+    wait_out(world, TIMES.take_over - 10)
     world.dispatch()
     assert len(world.clusters["cluster1"].submissions) == 1
-    world.pass_time(2)
+    world.pass_time(11)
     world.poll()
     world.dispatch()
     assert [placement.attempt for placement in job.placements.order_by("created_at")] == [0, 1]
