@@ -75,7 +75,7 @@ packages: $(VENV)/.ready ## Debian's packages for an environment and the tests; 
 
 test: packages $(BUNDLE) $(VENV)/.aws $(PARALLELCLUSTER)/.ready $(CDK) ## every test, with all the set-up that they need
 	@echo "== tests"; mkdir -p build; rm -f build/tests-ended
-	@$(PY) -m pytest --verbose --numprocesses 3 --dist loadfile --no-loadscope-reorder; status=$$?; echo $$status > build/tests-ended; exit $$status
+	@$(PY) -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder; status=$$?; echo $$status > build/tests-ended; exit $$status
 
 SCHEDULES ?= 5000
 PROCESSES ?= $(shell nproc)

@@ -135,11 +135,13 @@ class Region:
 
 
 def wait_for(ready: Callable[[], object], what: str, deadline: float = 60) -> None:
-    """Wait for a condition with a deadline."""
+    """Wait for a condition with a deadline. Looking, which may take a whole command, has half of the time at most."""
     end = time.monotonic() + deadline * PATIENCE
+    began = time.monotonic()
     while not ready():
         assert time.monotonic() < end, f"not within {deadline * PATIENCE:.0f} s: {what}"
-        time.sleep(0.1)
+        time.sleep(max(0.1, time.monotonic() - began))
+        began = time.monotonic()
 
 
 def tandem(*arguments: str, check: bool = True, deadline: float = 300) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,8 @@ from tests.region import Region
 
 from tandem.accounts.models import Person
 
-CHROMIUM = Path("/usr/bin/chromium")
+# The same browser, built without what only windows on a screen need.
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 DESK: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 # Other test runs and the clusters' own jobs share the machine.

@@ -41,7 +41,7 @@ NEEDED = {
     "tcsh": "/usr/bin/tcsh",
 }
 # What only the tests want: a browser.
-FOR_TESTS = {"chromium": "/usr/bin/chromium"}
+FOR_TESTS = {"chromium-headless-shell": "/usr/bin/chromium-headless-shell"}
 _POLICY = """\
 #!/bin/sh
 # Put here for a moment by `tandem up`: packages that it installs start no services.

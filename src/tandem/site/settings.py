@@ -143,7 +143,7 @@ DATABASES: dict[str, dict[str, object]] = {
             "PASSWORD": read_secret("database"),
             # The name is looked up for each new connection. After a failover it leads elsewhere, while an old
             # connection may go on reading from a server that nobody writes to any more: none gets old.
-            "CONN_MAX_AGE": 60,
+            "CONN_MAX_AGE": 20,
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
                 "charset": "utf8mb4",
