@@ -76,6 +76,17 @@ def test_a_cluster_that_is_down_is_shown_with_its_age_and_the_others_can_be_used
     assert "cluster1 does not answer" in page(adas, "files-folder", b"~")
 
 
+def test_while_no_cluster_answers_nobody_is_sent_home_from_home(adas: Client, door: Any) -> None:
+    Cluster.objects.update(state="DOWN")
+    assert page(adas, "files", b"~").count("no cluster answers") == 2
+    shown = page(adas, "files-folder", b"~")
+    assert "No cluster answers at the moment" in shown
+    assert shown.count("last answer") == 2
+    assert "Try again" in shown
+    assert "Home directory" not in shown
+    assert "Home directory" in page(adas, "files-folder", b"/efs")
+
+
 @pytest.mark.parametrize("path", [b"~/nothing", b"~/file", b"relative", b"/a/../b"])
 def test_a_folder_that_cannot_be_shown_says_why(adas: Client, home: Path, door: Any, path: bytes) -> None:
     (home / "file").touch()

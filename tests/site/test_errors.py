@@ -115,6 +115,7 @@ def test_connections_are_dropped_so_that_the_next_request_finds_the_new_server(
 def test_a_fragment_that_failed_becomes_a_message(ask: Any) -> None:
     response = ask(ValueError(SECRET), **{"HX-Request": "true"})
     assert response["HX-Retarget"] == "#toasts"
+    assert (response["HX-Reselect"], response["HX-Push-Url"]) == ("unset", "false")
     page = response.content.decode()
     assert "<html" not in page
     assert response["X-Request-Id"] in page

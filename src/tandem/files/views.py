@@ -114,6 +114,7 @@ def failure(failed: FileTrouble) -> dict[str, object]:
     return {
         "failed": failed,
         "path": as_text(failed.path),
+        "at_home": failed.path == HOME,
         "failed_query": query_of(failed.path, "name"),
         "away": Cluster.objects.filter(name__in=away).order_by("name"),
     }

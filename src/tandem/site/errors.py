@@ -137,10 +137,13 @@ def _page(request: HttpRequest, status: int, words: Words, *, with_person: bool 
     again = request.get_full_path() if status >= 500 and request.method == "GET" else ""
     context = {"words": words, "status": status, "again": again}
     if request.headers.get("HX-Request"):
-        # A fragment that failed must not be put where the fragment was: it becomes a message instead.
+        # A fragment that failed must not be put where the fragment was: it becomes a message instead, whole, and the
+        # page keeps its address.
         answer = HttpResponse(render_to_string("site/error_toast.html", {**context, **frame(request)}), status=status)
         answer["HX-Retarget"] = "#toasts"
         answer["HX-Reswap"] = "innerHTML"
+        answer["HX-Reselect"] = "unset"
+        answer["HX-Push-Url"] = "false"
         return answer
     if with_person and hasattr(request, "user"):
         return render(request, "site/error.html", context, status=status)

@@ -37,7 +37,7 @@ class Pill:
 _PILLS = {
     ClusterState.UP: ("up", "good", "The cluster answers."),
     ClusterState.SUSPECT: ("no answer", "warn", "The cluster missed its last polls. Its jobs run on, unseen."),
-    ClusterState.DOWN: ("down", "bad", "The cluster does not answer. Jobs for any cluster go to another one."),
+    ClusterState.DOWN: ("down", "bad", "The cluster does not answer. Jobs for any cluster go to another, or wait."),
     ClusterState.RECOVERING: ("recovering", "warn", "The cluster answers again; what happened meanwhile is read."),
 }
 

@@ -60,19 +60,19 @@ def outlook(spooler: Spooler) -> Outlook:
 
 
 def _waits(spooler: Spooler, now: datetime) -> str:
-    """Why it is not gone yet."""
+    """Why they are not gone yet."""
     if spooler.remove_problem:
         after = spooler.remove_not_before
-        again = f" Tried again at {after:%Y-%m-%d %H:%M} UTC." if after and after - now > timedelta(minutes=1) else ""
-        return f"It could not be removed: {spooler.remove_problem}.{again}"
+        again = f" Next try: {after:%Y-%m-%d %H:%M} UTC." if after and after - now > timedelta(minutes=1) else ""
+        return f"They could not be removed: {spooler.remove_problem}.{again}"
     if spooler.removing_until:
-        return "It is being removed."
+        return "They are being removed."
     late = max((job.correctable_until for job in spooler.jobs.all() if job.correctable_until), default=None)
     if late and late > now:
-        return f"Its job was interrupted and may be running on unseen: removed after {late:%Y-%m-%d %H:%M} UTC."
+        return f"Their job was interrupted and may run on unseen: they are removed after {late:%Y-%m-%d %H:%M} UTC."
     if not spooler.owner.is_active:
-        return "Its owner's account is disabled: it is removed when that is enabled again."
-    return "It is removed as soon as a cluster answers."
+        return "Their owner's account is disabled: they are removed when that is enabled again."
+    return "They are removed as soon as a cluster answers."
 
 
 def gone(job: Job) -> str:
