@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.browser.conftest import settled
 from tests.browser.portal import Portal
 
 from tandem.files import actions, views
@@ -44,7 +45,9 @@ def test_what_failed_is_said_and_nothing_else_changes(
     expect(page.get_by_label("Name", exact=True)).to_have_value("plans")
     page.get_by_role("button", name="Make the folder").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.get_by_text(re.compile("A folder was made: plans"))).to_be_visible()
+    expect(page.get_by_text("A folder was made: plans")).to_be_visible()
+    expect(page.get_by_role("link", name="plans")).to_be_visible()
+    settled(page)
 
     # Only a part of this answer is asked for.
     with monkeypatch.context() as patch:
