@@ -104,7 +104,10 @@ def test_parallelcluster_refuses_fields_that_it_does_not_have() -> None:
 def test_parallelcluster_changes_no_type_under_its_name_but_adds_and_removes() -> None:
     old = configuration()
     in_place = judged(configuration(kind="c6i.xlarge"), old)
-    assert not in_place["allowed"] or "InstanceType" in str(in_place)
+    assert not in_place["allowed"]
+    (why,) = in_place["why"]
+    assert "InstanceType" in why
+    assert "All compute nodes must be stopped" in why
     assert judged(configuration(name="c6i-xlarge", kind="c6i.xlarge"), old)["allowed"]
 
 

@@ -3,7 +3,11 @@
 import io
 import json
 import os
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +117,7 @@ def small(aws: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     cloudformation = aws.client("cloudformation", REGION)
     for stack in STACKS:
         cloudformation.delete_stack(StackName=f"small-{os.getpid()}-{stack}")
+    shutil.rmtree(ROOT / "build" / "aws" / f"small-{os.getpid()}", ignore_errors=True)
 
 
 def test_what_failed_first_is_said_with_its_reason_and_its_log(small: Small) -> None:
@@ -134,6 +139,44 @@ def test_nobody_is_asked_where_nobody_can_answer(small: Small) -> None:
     assert "--yes" in said
     # What would be made is said before the question.
     assert "FSX: 1 new resources" in said
+    assert small.stacks() == []
+
+
+def test_an_interrupted_deployment_goes_on_where_it_was(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = tmp_path / "until"
+    small.templates["EFS"] = {"Function": function("/x"), "Thing": thing(Until=str(until))}
+    # A process of its own, which can be interrupted as a person does.
+    script = (
+        "import sys\nfrom tests.aws.test_deploying import write_assembly\nfrom tandem.aws.deploying import Deployment\n"
+        "import json\nfrom tandem.cli.main import main\n"
+        f"templates = json.loads({json.dumps(small.templates)!r})\n"
+        f"Deployment.synthesise = lambda self: write_assembly(self.assembly, {small.name!r}, templates)\n"
+        f"sys.argv = ['tandem', 'deploy', '--yes', '--file', {str(small.file)!r}]\nmain()\n"
+    )
+    given = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    ) as process:
+        wait_for_thing(small)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout
+        said = process.stdout.read()
+        assert process.wait(60) == 130
+    assert "call `tandem deploy` again" in said
+    assert "Traceback" not in said
+    until.touch()
+    status, said = small.run("deploy", "--yes")
+    assert status == 0, said
+    assert "is deployed" in said
+    assert {one["StackStatus"] for one in small.stacks()} == {"CREATE_COMPLETE"}
+    status, said = small.run("deploy", "--yes")
+    assert (status, "Nothing has changed" in said) == (0, True), said
+    # Removing needs no new templates, nor what goes into them.
+    monkeypatch.setattr(Deployment, "synthesise", None)
+    status, said = small.run("destroy", "--yes")
+    assert status == 0, said
     assert small.stacks() == []
 
 
@@ -174,3 +217,15 @@ def test_only_yes_is_yes(answer: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "Deploy lab?" in capsys.readouterr().out
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
     ask("Deploy lab?", yes=False)
+
+
+def wait_for_thing(small: Small) -> None:
+    """Until the stack with the slow thing waits for it."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if any(
+            one["StackName"].endswith("EFS") and "CREATE_IN_PROGRESS" in one["StackStatus"] for one in small.stacks()
+        ):
+            return
+        time.sleep(0.2)
+    raise AssertionError("it never came to the slow thing")

@@ -1,11 +1,11 @@
 """CloudFormation's stacks of an environment: where they are, how far, and what failed first."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import yaml
 from botocore.exceptions import ClientError
 
 from tandem.aws.account import Account, code_of
@@ -156,5 +156,5 @@ def read_template(account: Account, stack: Stack) -> dict[str, Any]:
     body = answer["TemplateBody"]
     if isinstance(body, dict):
         return body
-    loaded: dict[str, Any] = json.loads(body)
+    loaded: dict[str, Any] = yaml.safe_load(body)
     return loaded

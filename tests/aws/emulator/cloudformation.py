@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlparse
 
 from moto.cloudformation import responses
-from moto.cloudformation.exceptions import ValidationError
-from moto.cloudformation.models import CloudFormationBackend, Event, Export, Stack
+from moto.cloudformation.exceptions import CloudFormationError, ValidationError
+from moto.cloudformation.models import ChangeSet, CloudFormationBackend, Event, Export, Stack
 from moto.cloudformation.utils import generate_stack_id
 from moto.core.utils import utcnow
 from tests.aws.emulator import addresses
@@ -19,6 +19,12 @@ from tests.aws.emulator.templates import TemplateError, in_order, parse
 
 _worlds: dict[tuple[str, str], World] = {}
 _log_lock = threading.Lock()
+
+
+class ChangeSetNotFound(CloudFormationError):
+    """What AWS says of a change set that a stack does not have."""
+
+    code = "ChangeSetNotFoundException"
 
 
 def log(entry: dict[str, Any]) -> None:
@@ -73,11 +79,17 @@ def bring(stack: Stack, text: str, parameters: dict[str, Any], verb: str) -> Non
         stack.template = text
         stack.template_dict = parse(text)
         stack.description = stack.template_dict.get("Description")
-        stack.parameters = parameters
+        stack.parameters = complete(stack.template_dict, parameters)
         stack.resource_map._resource_json_map = stack.template_dict["Resources"]
         _state(stack, f"{verb}_COMPLETE")
     else:
         _state(stack, "ROLLBACK_COMPLETE" if verb == "CREATE" else "UPDATE_ROLLBACK_COMPLETE")
+
+
+def complete(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """All parameters: those that are not given have their defaults, as CloudFormation tells of a stack."""
+    slots = template.get("Parameters", {})
+    return {name: given.get(name, slot.get("Default")) for name, slot in slots.items()}
 
 
 def _state(stack: Stack, state: str, reason: str | None = None) -> None:
@@ -140,14 +152,24 @@ _get_param = responses.CloudFormationResponse._get_param
 
 
 def _param_of_its_stack(self: responses.CloudFormationResponse, name: str, if_none: Any = None) -> Any:
-    """Every stack has a change set of the CDK's one name; moto would take that of another stack."""
+    """A change set by its id. Every stack has one of the CDK's one name; moto would take that of another stack."""
     found = _get_param(self, name, if_none)
-    if name == "ChangeSetName" and self._get_action() != "CreateChangeSet":
-        stack = _get_param(self, "StackName")
-        for change_set_id, change_set in self.cloudformation_backend.change_sets.items():
-            if change_set.change_set_name == found and stack in (change_set.stack_name, change_set.stack_id):
-                return change_set_id
-    return found
+    if name != "ChangeSetName" or self._get_action() == "CreateChangeSet":
+        return found
+    stack = _get_param(self, "StackName")
+    for change_set_id, change_set in list(self.cloudformation_backend.change_sets.items()):
+        named = found == change_set.change_set_name and stack in (change_set.stack_name, change_set.stack_id)
+        if named or found == change_set_id:
+            return change_set_id
+    # One that is gone already may be deleted again.
+    if self._get_action() == "DeleteChangeSet":
+        return ""
+    # The CDK waits for just this when it has deleted one.
+    raise ChangeSetNotFound(f"ChangeSet [{found}] does not exist")
+
+
+def _delete_change_set(self: CloudFormationBackend, change_set_name: str) -> None:
+    self.change_sets.pop(change_set_name, None)
 
 
 def _execute_change_set(self: CloudFormationBackend, change_set_name: str, stack_name: str | None = None) -> None:
@@ -167,6 +189,9 @@ def _delete_stack(self: CloudFormationBackend, name_or_stack_id: str) -> None:
                 return
             _state(stack, "DELETE_COMPLETE")
             self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
+            # A later stack of that name has nothing to do with them.
+            for change_set in [one for one in list(self.change_sets.values()) if one.stack_id == stack.stack_id]:
+                del self.change_sets[change_set.change_set_id]
 
 
 def _list_exports(self: CloudFormationBackend, tokenstr: str | None) -> tuple[list[Export], str | None]:
@@ -200,16 +225,22 @@ def install() -> None:
     CloudFormationBackend.create_stack = _create_stack
     CloudFormationBackend.update_stack = _update_stack
     CloudFormationBackend.create_change_set = _checked_change_set
+    CloudFormationBackend.delete_change_set = _delete_change_set
     responses.CloudFormationResponse._get_param = _param_of_its_stack
     CloudFormationBackend.execute_change_set = _execute_change_set
     CloudFormationBackend.delete_stack = _delete_stack
     CloudFormationBackend.list_exports = _list_exports
+    # moto reads JSON as YAML, which takes seconds.
+    changes: Any = ChangeSet
+    changes._parse_template = lambda self: setattr(self, "template_dict", parse(self.template))
     stack: Any = Stack
+    stack.parse_template = staticmethod(parse)
     stack.outputs = property(lambda self: live(self).outputs or None)
     stack.stack_resources = property(lambda self: list(live(self).resources.values()))
     stack.parameter_list = property(
         lambda self: [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
     )
+    stack.has_parameters = lambda self, other: complete(self.template_dict, other) == self.parameters
     stack.stack_parameters = property(lambda self: self.parameters)
     responses.StackResourceDTO = _Resource
     responses.get_stack_from_s3_url = template_at

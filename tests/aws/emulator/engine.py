@@ -3,6 +3,7 @@
 import json
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,7 +169,9 @@ class LiveStack:
     def _undo(self, made: list[str], changed: list[tuple[str, dict[str, Any]]]) -> None:
         for name, old in reversed(changed):
             resource = self.resources[name]
-            resource.update(old, resource.properties)
+            # What could not be changed is as it was.
+            with suppress(CannotChange):
+                resource.update(old, resource.properties)
             resource.properties = old
             self.report(name, resource.id, resource.type, "UPDATE_COMPLETE", "")
         for name in reversed(made):

@@ -48,9 +48,9 @@ def zipped(text: str) -> bytes:
 
 
 @functools.cache
-def unpacked(digest: str, code: bytes) -> Path:
+def unpacked(code: bytes) -> Path:
     """Where the code of a function lies, unpacked once."""
-    directory = Path(tempfile.mkdtemp(prefix=f"function-{digest[:8]}-", dir=os.environ.get("EMULATOR_FILES")))
+    directory = Path(tempfile.mkdtemp(prefix="function-", dir=os.environ.get("EMULATOR_FILES")))
     with zipfile.ZipFile(io.BytesIO(code)) as archive:
         archive.extractall(directory)
     # Libraries are there for Lambda's Python and processor. Of those, ours are taken.
@@ -63,7 +63,7 @@ def run(function: Any, body: str, region: str) -> str:
     """What the function answers. Raises FunctionFailed."""
     if not function.run_time.startswith("python"):
         raise FunctionFailed(f"the emulator runs no {function.run_time}: {function.function_name}")
-    directory = unpacked(function.code_sha_256, function.code_bytes)
+    directory = unpacked(function.code_bytes)
     given = {
         **{key: os.environ[key] for key in ("PATH", "HOME", "EMULATOR_PARALLELCLUSTER") if key in os.environ},
         **(function.environment_vars or {}),

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from moto.cloudtrail.responses import CloudTrailResponse
+from moto.ec2.models.instances import Instance
 from moto.fsx.models import FileSystem
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
@@ -27,8 +29,22 @@ def _lengthen(system: Any, short: str) -> None:
     system.__dict__["file_system_id"] = short.ljust(len("fs-") + DIGITS_OF_FILE_SYSTEMS, "0")
 
 
+_terminate = Instance.terminate
+
+
+def terminate(instance: Instance) -> Any:
+    """The interface that an instance came with goes with it."""
+    for interface in instance.nics.values():
+        if interface.description == "Primary network interface":
+            interface.delete_on_termination = True
+    return _terminate(instance)
+
+
 def install() -> None:
     """Let moto do as AWS does."""
     FakeBucket.get_permission = permission
+    # Nothing was refused that a trail could tell of. The CDK asks when something fails, and again for half a minute.
+    CloudTrailResponse.lookup_events = lambda _: json.dumps({"Events": []})
+    Instance.terminate = terminate
     kind: Any = FileSystem
     kind.file_system_id = property(lambda system: system.__dict__["file_system_id"], _lengthen)

@@ -19,12 +19,12 @@ from tests.aws.emulator.parallelcluster.own_python import PYTHON as PARALLELCLUS
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 90
-_NODEJS = ROOT / "build" / "cdk" / "nodejs"
+NODEJS = ROOT / "build" / "cdk" / "nodejs"
 # `make build/cdk/cdk` has found a Node.js for the CDK's library; there may be none on PATH. The library says at length
 # which versions it likes better.
 NODE = {
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",
-    **({"JSII_NODE": str(_NODEJS)} if _NODEJS.exists() else {}),
+    **({"JSII_NODE": str(NODEJS)} if NODEJS.exists() else {}),
 }
 
 

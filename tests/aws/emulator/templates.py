@@ -19,12 +19,12 @@ class TemplateError(Exception):
     """The template can never be deployed."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which dates are text."""
 
     yaml_implicit_resolvers = {
         letter: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
-        for letter, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for letter, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
 

@@ -106,6 +106,27 @@ def test_a_change_that_would_replace_something_is_no_quiet_success(aws: Emulator
     aws.client("cloudformation", REGION).delete_stack(StackName="replaced")
 
 
+def test_a_stack_has_only_change_sets_of_its_own(aws: Emulator) -> None:
+    # The CDK gives those of all stacks one name, deletes the last one, and waits until it is not found any more.
+    cloudformation = aws.client("cloudformation", REGION)
+    template = json.dumps({"Resources": {"Vpc": VPC}})
+    named = {"ChangeSetName": "cdk-deploy-change-set"}
+    for stack in ("one", "other"):
+        cloudformation.create_change_set(StackName=stack, TemplateBody=template, ChangeSetType="CREATE", **named)
+        cloudformation.execute_change_set(StackName=stack, **named)
+    for _ in range(2):
+        cloudformation.delete_change_set(StackName="one", **named)
+        with pytest.raises(cloudformation.exceptions.ChangeSetNotFoundException):
+            cloudformation.describe_change_set(StackName="one", **named)
+    cloudformation.create_change_set(StackName="one", TemplateBody=template, ChangeSetType="UPDATE", **named)
+    found = cloudformation.describe_change_set(StackName="one", **named)
+    assert found["Status"] == "FAILED"
+    assert "didn't contain changes" in found["StatusReason"]
+    assert cloudformation.describe_change_set(StackName="other", **named)["StackName"] == "other"
+    for stack in ("one", "other"):
+        cloudformation.delete_stack(StackName=stack)
+
+
 def test_what_others_import_cannot_be_deleted(aws: Emulator) -> None:
     output = {"A": {"Value": {"Ref": "Vpc"}, "Export": {"Name": "exported"}}}
     assert deploy(aws, "exporter", {"Vpc": VPC}, Outputs=output) == "CREATE_COMPLETE"

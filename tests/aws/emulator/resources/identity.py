@@ -18,11 +18,25 @@ class Role(Kind):
             **lower(properties, "Path", "Description", "PermissionsBoundary"),
         )["Role"]
         self.attributes = {"Arn": answer["Arn"], "RoleId": answer["RoleId"]}
-        for policy in properties.get("Policies", []):
-            document = json.dumps(policy["PolicyDocument"])
-            iam.put_role_policy(RoleName=self.id, PolicyName=policy["PolicyName"], PolicyDocument=document)
+        self._put_policies(properties)
         for arn in properties.get("ManagedPolicyArns", []):
             iam.attach_role_policy(RoleName=self.id, PolicyArn=arn)
+
+    def _put_policies(self, properties: Properties) -> None:
+        for policy in properties.get("Policies", []):
+            document = json.dumps(policy["PolicyDocument"])
+            self.client("iam").put_role_policy(
+                RoleName=self.id, PolicyName=policy["PolicyName"], PolicyDocument=document
+            )
+
+    def update(self, properties: Properties, before: Properties) -> None:
+        names = {policy["PolicyName"] for policy in properties.get("Policies", [])}
+        if {**properties, "Policies": names} != {
+            **before,
+            "Policies": {one["PolicyName"] for one in before.get("Policies", [])},
+        }:
+            super().update(properties, before)
+        self._put_policies(properties)
 
     def delete(self) -> None:
         iam = self.client("iam")

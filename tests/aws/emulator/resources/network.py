@@ -140,16 +140,14 @@ class NatGateway(Kind):
 
     def delete(self) -> None:
         ec2 = self.client("ec2")
+        (gateway,) = ec2.describe_nat_gateways(NatGatewayIds=[self.id])["NatGateways"]
         ec2.delete_nat_gateway(NatGatewayId=self.id)
         # AWS takes its interface along, and gives its address back.
         address = ec2.describe_addresses(AllocationIds=[self.properties["AllocationId"]])["Addresses"][0]
         if association := address.get("AssociationId"):
             ec2.disassociate_address(AssociationId=association)
-        for interface in ec2.describe_network_interfaces(
-            Filters=[{"Name": "subnet-id", "Values": [self.properties["SubnetId"]]}]
-        )["NetworkInterfaces"]:
-            if interface["InterfaceType"] == "nat_gateway" or "nat" in interface.get("Description", "").lower():
-                ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+        for one in gateway["NatGatewayAddresses"]:
+            ec2.delete_network_interface(NetworkInterfaceId=one["NetworkInterfaceId"])
 
 
 class Endpoint(Kind):
