@@ -51,8 +51,9 @@ _MEANINGS = {
 
 
 # Answers go to stdout; what happens meanwhile, and what goes wrong, to stderr.
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Addresses of AWS hold words between colons (`:secret:`) that would be made pictures.
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 EnvironmentFile = Annotated[
     Path, typer.Option("--file", "-f", envvar="TANDEM_FILE", metavar="FILE", help="The environment file.")
