@@ -47,6 +47,12 @@ CSRF = Words(
     "Nothing was changed. What you typed is still in the form when you go back.",
     "Go back, load the page again, and send the form once more.",
 )
+TOO_LARGE = Words(
+    "This is too large",
+    "What you sent is larger than the portal takes: at most 10 MiB can be uploaded.",
+    "Nothing was changed. What you typed is still in the form when you go back.",
+    "Copy the file to the cluster, go back, and give its path there instead.",
+)
 NOT_FOUND = Words(
     "There is nothing here",
     "The address leads nowhere, or to something that belongs to somebody else.",
@@ -166,6 +172,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403, because the form's token is missing or old."""
     logger.info("csrf", reason=reason)
     return _page(request, 403, CSRF)
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    """413. Who sent it is not looked up."""
+    return _page(request, 413, TOO_LARGE, with_person=False)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "tandem.site.problems.ProblemMiddleware",
+    "tandem.site.uploads.BodySizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -110,7 +111,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # A browser remembers this per host name, whatever the port: not for a loopback name, which others serve from too.
 SECURE_HSTS_SECONDS = 0 if not NODE or PUBLIC_HOST in _LOOPBACK else 365 * 24 * 3600
 
-# How much of a request is kept, whoever sends it. The balancer refuses larger ones before they come here.
+# How much of a request is kept, whoever sends it. Larger ones are not read at all (`uploads.BodySizeMiddleware`).
 FILE_UPLOAD_HANDLERS = [
     "tandem.site.uploads.BoundedUploadHandler",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",

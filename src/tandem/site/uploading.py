@@ -1,5 +1,7 @@
 """Takes files that are sent to `/api/v1/files/content` before Django, which would first keep the whole of a body.
 
+Nothing else that this process serves takes any content.
+
 What there is to say about a file is in `files.uploads`; here is the plumbing of ASGI, and how refusals look.
 """
 
@@ -43,10 +45,19 @@ def with_uploads(others: Application) -> Application:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "PUT" and scope["path"] == content_address():
             await upload(scope, receive, send)
+        elif scope["type"] == "http" and announces_content(scope):
+            # Django would put the whole of it on the disk before it looks who sends it.
+            await _send(secured(problem(413, "This address takes no content.")), send)
         else:
             await others(scope, receive, send)
 
     return application
+
+
+def announces_content(scope: Scope) -> bool:
+    """Whether something comes with the request."""
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 async def upload(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +72,10 @@ async def upload(scope: Scope, receive: Receive, send: Send) -> None:
     if response.status_code >= 400:
         await body.drain(MOST_DRAINED)
     log.info("request", method="PUT", path=request.path, status=response.status_code)
+    await _send(response, send)
+
+
+async def _send(response: HttpResponse, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     headers.append((b"content-length", b"%d" % len(response.content)))
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})

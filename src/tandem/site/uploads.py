@@ -1,12 +1,36 @@
-"""Uploaded files, bounded while they come in: forms are read before anybody knows who sends them."""
+"""What is sent along with requests, bounded: it is read before anybody knows who sends it."""
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from tandem.jobs.submission import LARGEST_UPLOAD
+from tandem.site.errors import too_large
+
+# The largest upload, and the form around it.
+LARGEST_BODY = LARGEST_UPLOAD + 2 * 1024 * 1024
+
+
+class BodySizeMiddleware:
+    """Refuses what is too large before any of it is read: not every load balancer can.
+
+    What does not say its length is no body to Django, and is not read either.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass on what is small enough."""
+        length = request.META.get("CONTENT_LENGTH", "")
+        if length.isdigit() and int(length) > LARGEST_BODY:
+            return too_large(request)
+        return self.get_response(request)
 
 
 class BoundedUploadHandler(FileUploadHandler):
