@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +37,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return len(WAITING) + (item.get_closest_marker("region") is None)
 
     items.sort(key=rank)
+    _early.update(item.path for item in items if rank(item) <= len(WAITING))
+
+
+# The files that come early, the last of which needs the region; and what describes the one that this process runs.
+_early: set[Path] = set()
+_running: list[Path] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The region is stopped before the first file that comes late: a process that is given one needs it no more."""
+    if item.path not in _early:
+        _stop_region()
+
+
+def _stop_region() -> None:
+    while _running:
+        take_down(_running.pop())
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +67,8 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     directory = tmp_path_factory.mktemp("region")
     forget_dead_runs(directory)
     file = write_environment(directory)
+    _running.append(file)
     try:
         yield bring_up(file)
     finally:
-        take_down(file)
+        _stop_region()
