@@ -24,6 +24,7 @@ WAITING = (
     "operations/test_region.py",
     "browser/test_jobs.py",
     "local/test_drills.py",
+    "aws/test_deployment.py",
 )
 
 
