@@ -193,6 +193,21 @@ def test_a_payload_that_dies_of_the_signal_has_128_and_its_number(place: Place) 
     wait_for(lambda: not place.processes(), "all of it is gone, the sleep too")
 
 
+@pytest.mark.parametrize("restartable", [False, True])
+def test_a_payload_that_dies_of_the_signal_before_its_wrapper_has_it_was_told_to_end(
+    place: Place, restartable: bool
+) -> None:
+    """The scheduler signals one process after the other."""
+    process = place.start("kill -s TERM $$; sleep 300", restartable=restartable)
+    assert process.wait(60) == 143
+    result = place.result()
+    if restartable:
+        assert result is None, "it may be started again"
+    else:
+        assert result is not None
+        assert (result.code, result.signal) == (143, "TERM")
+
+
 def test_a_signal_that_the_payload_takes_calmly_does_not_end_the_job(place: Place) -> None:
     process = place.start("trap 'echo told' USR1; echo ready; while [ ! -e go ]; do sleep 0.1; done; exit 4")
     wait_for(lambda: "ready" in place.output(), "the payload runs")

@@ -278,6 +278,8 @@ while [ "$tandem_woken" = 1 ]; do
     tandem_code=$?
 done
 [ ! -e "$tandem_local/told" ] || tandem_got=TERM
+# The scheduler signals one process after the other: the payload may have died of it before this shell's turn came.
+[ "$tandem_code" != 143 ] || tandem_got=TERM
 # Whoever ended it may have been killed just now, in the middle of it.
 # What was told to end leaves nothing, also of what left its process group.
 if [ -e "$tandem_local/going" ] && [ "$tandem_got" = - ]; then tandem_signal KILL; else tandem_kill_all; fi
