@@ -49,10 +49,10 @@ up: $(VENV)/.ready ## start the environment of FILE (tandem.yaml) on this machin
 down: ## stop it; PURGE=1 removes its jobs, files and secrets too
 	@[ ! -x $(PY) ] || $(PY) -m tandem down --file $(FILE) $(if $(PURGE),--purge)
 
-deploy: $(VENV)/.aws $(CDK) bundle ## create the environment of FILE on AWS, or apply what changed in it; YES=1 does not ask
-	@$(PY) -m tandem deploy --file $(FILE) $(if $(YES),--yes)
+deploy: $(VENV)/.aws $(CDK) bundle ## create the environment of FILE on AWS, or change it; BOOTSTRAP=1 prepares the region first; YES=1 does not ask
+	@$(PY) -m tandem deploy --file $(FILE) $(if $(BOOTSTRAP),--bootstrap) $(if $(YES),--yes)
 
-destroy: $(VENV)/.aws $(CDK) ## remove it from AWS, with all that is in it; YES=1 does not ask
+destroy: $(VENV)/.aws $(CDK) bundle ## remove it from AWS, with all that is in it; YES=1 does not ask
 	@$(PY) -m tandem destroy --file $(FILE) $(if $(YES),--yes)
 
 BUNDLE := src/tandem/site/static/dist/manifest.json
